@@ -1,0 +1,70 @@
+"""Loading configs: mmengine's Python configs plus named profiles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from .errors import ConfigError, closest
+
+
+def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
+    """Read a config file, apply `--cfg-options`, then the profile that the config names.
+
+    A profile (`configs/_base_/profiles/*.py`) is `profile = dict(name=..., arguments={class name: {argument: value}})`.
+    Every dict of the config whose `type` is one of those classes receives the arguments that it does not set itself:
+    this is how all published quirks are switched on by one base file (design, section 4).
+
+    Args:
+        path: config file.
+        options: dotted keys and values, as `--cfg-options` gives them; a key must exist in the config.
+
+    Raises:
+        ConfigError: the file does not exist, or an option names a key that the config does not have.
+    """
+    path = Path(path)
+    if not path.is_file():
+        siblings = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        raise ConfigError(
+            f"config file {path} does not exist", expected=closest(path.name, siblings) if siblings else "a .py file"
+        )
+    cfg = Config.fromfile(path)
+    for key in options or {}:
+        _require_key(cfg, key)
+    cfg.merge_from_dict(options or {})
+    profile = cfg.get("profile")
+    if profile is not None:
+        _apply_arguments(cfg._cfg_dict, profile["arguments"])
+    return cfg
+
+
+def _require_key(cfg: Config, dotted: str) -> None:
+    """Refuse an option whose parent does not exist; the last part may be new only inside a dict with a `type`."""
+    node: Any = cfg
+    parts = dotted.split(".")
+    for depth, part in enumerate(parts):
+        if isinstance(node, (list, tuple)):
+            if not part.isdigit() or int(part) >= len(node):
+                raise ConfigError(f"option {dotted!r}: {'.'.join(parts[:depth])} has no element {part!r}")
+            node = node[int(part)]
+            continue
+        if not hasattr(node, "keys"):
+            raise ConfigError(f"option {dotted!r}: {'.'.join(parts[:depth])} is {node!r}, not a dict")
+        if part not in node:
+            if depth == len(parts) - 1 and "type" in node:
+                return  # an argument left at its default; the registry checks that the class takes it
+            raise ConfigError(f"option {dotted!r}: the config has no such key", expected=closest(part, list(node.keys())))
+        node = node[part]
+
+
+def _apply_arguments(node: Any, arguments: dict[str, dict[str, Any]]) -> None:
+    if isinstance(node, dict):
+        for name, value in arguments.get(node.get("type"), {}).items() if isinstance(node.get("type"), str) else ():
+            node.setdefault(name, value)
+        for child in node.values():
+            _apply_arguments(child, arguments)
+    elif isinstance(node, (list, tuple)):
+        for child in node:
+            _apply_arguments(child, arguments)

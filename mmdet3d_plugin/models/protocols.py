@@ -1,0 +1,71 @@
+"""The five stages of a network and what each takes and returns. A method is a choice of five classes.
+
+A stage's memory is an argument and a result; no stage keeps state in `self`. A stage without memory takes None and
+returns None. Stage names in a :class:`TemporalState` are the attribute names of :class:`OccupancyNetwork`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from ..structures import Frame, Lifted, Memory, OccLabels, OccOutput, OccPrediction, OccTargets, TensorRecord, Volume
+
+
+@dataclass
+class ImageFeatures(TensorRecord):
+    """Output of an image encoder.
+
+    Attributes:
+        levels: [B, N, C, h, w] each, finest first. The last level is what is lifted (stride 16).
+        adjacent: [B, N, C, h, w] features of `frame.adjacent.images` at the stride of `levels[0]`, without gradient;
+            None where the frame has no adjacent images.
+    """
+
+    levels: tuple[Tensor, ...]
+    adjacent: Tensor | None = None
+
+
+@dataclass
+class DepthGuidance(TensorRecord):
+    """Ground-truth depth mixed into the lifted depth while training (geometry denoising, spec/02).
+
+    Attributes:
+        depth: [B, N, H, W] metres, 0 = none.
+        rate: share of the ground truth, 1 = all, 0 = none; [B] or scalar tensor.
+    """
+
+    depth: Tensor
+    rate: Tensor
+
+
+class ImageEncoder(Protocol):
+    def __call__(self, frame: Frame) -> ImageFeatures: ...
+
+
+class ViewTransformer(Protocol):
+    def __call__(
+        self, features: ImageFeatures, frame: Frame, memory: Memory | None, guidance: DepthGuidance | None = None
+    ) -> tuple[Lifted, Memory | None]: ...
+
+
+class TemporalFuser(Protocol):
+    def __call__(self, volume: Volume, frame: Frame, memory: Memory | None) -> tuple[Volume, Memory | None]: ...
+
+
+class VolumeEncoder(Protocol):
+    def __call__(self, volume: Volume) -> Volume: ...
+
+
+class OccHead(Protocol):
+    def __call__(self, volume: Volume) -> OccPrediction: ...
+
+    def decode(self, prediction: OccPrediction) -> OccLabels: ...
+
+
+class LossTerm(Protocol):
+    """A loss returns named scalars; every one whose name contains "loss" is summed."""
+
+    def __call__(self, output: OccOutput, targets: OccTargets) -> dict[str, Tensor]: ...

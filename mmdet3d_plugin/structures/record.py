@@ -1,0 +1,84 @@
+"""Base of the dataclasses that travel between the stages."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+R = TypeVar("R", bound="TensorRecord")
+
+
+class TensorRecord:
+    """A dataclass whose tensors move, detach and index together.
+
+    Every tensor field has the batch as its first axis. Nested records and tuples of records are followed; a tuple of
+    strings or of per-sample tensors (one element per sample) is indexed like the batch axis; everything else is kept.
+    """
+
+    def map(self: R, function: Callable[[Tensor], Tensor]) -> R:
+        """The same record with `function` applied to every tensor in it."""
+        return self._rebuild(lambda value: _map(value, function))
+
+    def to(self: R, *args: Any, **kwargs: Any) -> R:
+        """Move tensors as `Tensor.to` does; a dtype only affects floating point tensors of float32 or narrower.
+
+        float64 fields (global poses, time stamps) and integer fields keep their type.
+        """
+        device, dtype, non_blocking, _ = torch._C._nn._parse_to(*args, **kwargs)
+
+        def move(tensor: Tensor) -> Tensor:
+            narrow = tensor.is_floating_point() and tensor.dtype != torch.float64
+            return tensor.to(device=device, dtype=dtype if narrow else None, non_blocking=non_blocking)
+
+        return self.map(move)
+
+    def detach(self: R) -> R:
+        """The same record outside of the autograd graph."""
+        return self.map(Tensor.detach)
+
+    def clone(self: R) -> R:
+        """A copy that shares no memory with this record."""
+        return self.map(Tensor.clone)
+
+    def __getitem__(self: R, index: int | slice | Tensor) -> R:
+        """Select samples of the batch; an integer keeps a batch axis of length one."""
+        if isinstance(index, int):
+            index = slice(index, index + 1) if index != -1 else slice(-1, None)
+        return self._rebuild(lambda value: _select(value, index))
+
+    def _rebuild(self: R, function: Callable[[Any], Any]) -> R:
+        fields = {f.name: function(getattr(self, f.name)) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return type(self)(**fields)
+
+
+def _map(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, TensorRecord):
+        return value.map(function)
+    if isinstance(value, tuple):
+        return tuple(_map(item, function) for item in value)
+    if isinstance(value, dict):
+        return {key: _map(item, function) for key, item in value.items()}
+    return value
+
+
+def _select(value: Any, index: slice | Tensor) -> Any:
+    if isinstance(value, Tensor):
+        return value[index]
+    if isinstance(value, TensorRecord):
+        return value[index]
+    if isinstance(value, tuple) and value and isinstance(value[0], TensorRecord):
+        return tuple(item[index] for item in value)
+    if isinstance(value, tuple):
+        if isinstance(index, slice):
+            return value[index]
+        chosen = index.nonzero().flatten() if index.dtype == torch.bool else index
+        return tuple(value[i] for i in chosen.tolist())
+    if isinstance(value, dict):
+        return {key: _select(item, index) for key, item in value.items()}
+    return value
