@@ -2,37 +2,43 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
 GOLDEN ?= ../shared/golden
-DATA ?= data/synthetic
 
-.PHONY: setup demo learn test lint parity clean
+.PHONY: setup setup-dev demo learn test lint parity clean
 
-setup: $(STAMP)
+setup: $(VENV)/.installed
+setup-dev: $(VENV)/.installed-dev
 
-$(STAMP): requirements.txt setup.py
+$(VENV)/.installed: requirements.txt setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[fast,dev]'
+	$(PIP) install -r requirements.txt
+	$(PIP) install -e '.[fast]'
+	$(BIN)/pip check
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) install -e '.[fast,dev]'
 	$(BIN)/pip check
 	touch $@
 
 demo: setup
-	$(BIN)/occstudio demo --work-dir work_dirs/demo --data-root $(DATA)
+	$(BIN)/occstudio demo --preset small --work-dir work_dirs/demo --data-root data/synthetic
 
 learn: setup
 	$(BIN)/occstudio demo --preset learn --work-dir work_dirs/learn --data-root data/synthetic-learn
 
-test: setup
+test: setup-dev
 	$(BIN)/python -m pytest
 
-lint: setup
+lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-parity: setup
+parity: setup-dev
 	$(BIN)/python tools/analysis_tools/check_parity.py $(GOLDEN) --all
+	$(BIN)/python -m pytest -m parity
 
 clean:
 	rm -rf work_dirs build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
