@@ -14,8 +14,8 @@ from ..protocols import ImageFeatures
 class ImageEncoder(nn.Module):
     """A backbone and a neck, applied to every camera.
 
-    The neck takes as many of the coarsest backbone outputs as it has inputs. A finer output that is left over is a
-    matching feature for stereo depth: it becomes `levels[0]`, and the adjacent images are encoded up to that stage.
+    The neck takes as many of the coarsest backbone outputs as it has inputs. A finer output that is left over is
+    a matching feature for stereo depth: it becomes `levels[0]`, and the adjacent images are encoded up to there.
 
     Args:
         backbone: config of a network from images to maps, finest first.
@@ -30,7 +30,7 @@ class ImageEncoder(nn.Module):
         if self.num_matching not in (0, 1):
             raise ConfigError(
                 "the neck does not fit the backbone",
-                found=f"{len(self.backbone.out_channels)} backbone outputs, {self.neck.num_levels} neck inputs",
+                found=f"{len(self.backbone.out_channels)} outputs, {self.neck.num_levels} inputs",
                 expected="as many outputs as inputs, or one finer output more (stereo)",
             )
 
@@ -41,8 +41,8 @@ class ImageEncoder(nn.Module):
             frame: normalised images [B, N, 3, H, W], and adjacent ones of the same shape for stereo.
 
         Returns:
-            levels [B, N, C, h, w]: the matching feature if there is one, then the output of the neck; and the matching
-            feature of the adjacent images, without gradient.
+            levels [B, N, C, h, w]: the matching feature if there is one, then the output of the neck; and the
+            matching feature of the adjacent images, without gradient.
         """
         batch = frame.images.shape[:2]
         maps = self.backbone(frame.images.flatten(0, 1))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ...errors import ConfigError
 from ...registry import MODELS
-from ..layers.checkpointing import checkpointed
+from ..layers.checkpointing import run_checkpointed
 from ..layers.residual import BasicBlock, Bottleneck
 
 _DEPTHS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int]]] = {
@@ -28,7 +28,7 @@ class ResNet(nn.Module):
         depth: 18, 34, 50 or 101.
         out_stages: stages (0..3) whose outputs are returned, ascending.
         base_channels: width of the stem and of the first stage; it doubles with every stage.
-        activation_checkpointing: recompute every block in the backward pass instead of keeping its activations.
+        activation_checkpointing: recompute every block in the backward pass, not keeping activations.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class ResNet(nn.Module):
     def finest(self, images: Tensor) -> Tensor:
         """Only the first of the outputs of :meth:`forward`, without gradient; later stages are not computed.
 
-        In training the batch statistics of the stages it passes are updated as in the published models (spec/01).
+        In training it updates the running statistics of these stages, as the published models do (spec/01).
         """
         return self._run(images, self.out_stages[0])[0]
 
@@ -84,7 +84,7 @@ class ResNet(nn.Module):
         outputs = []
         for stage in range(last + 1):
             for block in self.get_submodule(f"layer{stage + 1}").children():
-                x = checkpointed(block, x) if self.activation_checkpointing else block(x)
+                x = run_checkpointed(block, block, x) if self.activation_checkpointing else block(x)
             if stage in self.out_stages:
                 outputs.append(x)
         return tuple(outputs)
