@@ -1,0 +1,209 @@
+"""Evaluation rays and how they are cast: one definition, implementations that agree to the last bit.
+
+`cast_rays` is written twice: here in vectorised PyTorch (the reference, any device) and in
+`ray_casting_numba.py` (CPU, compiled on first use where numba is installed). Every origin of a frame and
+several volumes over the same grid (prediction and truth) go through one call and share one traversal.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..errors import ConfigError, EvaluationError
+from ..structures import VoxelGrid
+
+Backend = Literal["auto", "torch", "numba"]
+Start = Literal["truncate", "floor"]
+
+MAX_CELLS = 1001  # cells that a ray visits at most, also outside of the volume (spec/metrics 5.3)
+MAX_VOLUMES = 8  # volumes in one call: the compiled implementation keeps one bit for each
+_NUM_AZIMUTHS = 360
+_LAST_PITCH = 0.21  # rad; the first pitch at or above it is the last one
+_DOUBLE_MAX = torch.finfo(torch.float64).max
+
+
+@dataclass
+class RayHits:
+    """Where the rays end, for V volumes, K origins and R rays.
+
+    Attributes:
+        cell: [V, K, R] int32, index of the end cell in the flattened `[Z, Y, X]` volume. It is the first
+            occupied cell, or the last cell before the ray leaves the volume; 0 where the ray never enters.
+        distance: [V, K, R] float32, metres from the origin to where the ray *leaves* the end cell; minus one
+            voxel edge where the ray never enters.
+        entered: [K, R] bool, False where the ray never enters the volume.
+    """
+
+    cell: Tensor
+    distance: Tensor
+    entered: Tensor
+
+    def gather(self, volume: Tensor, index: int) -> Tensor:
+        """Values of a volume at the end cells.
+
+        Args:
+            volume: [Z, Y, X].
+            index: which of the V cast volumes the end cells are taken from.
+
+        Returns:
+            [K, R] in the dtype of the volume.
+        """
+        return volume.reshape(-1)[self.cell[index].long()]
+
+
+@lru_cache(maxsize=1)
+def _ray_table() -> Tensor:
+    pitches = [-(math.pi / 2 - math.atan(k + 1)) for k in range(10)]
+    step = pitches[-1] - pitches[-2]
+    while pitches[-1] < _LAST_PITCH:
+        pitches.append(pitches[-1] + step)
+    azimuths = [math.radians(degree) for degree in range(_NUM_AZIMUTHS)]
+    rows = [
+        (math.cos(p) * math.cos(a), math.cos(p) * math.sin(a), math.sin(p)) for p in pitches for a in azimuths
+    ]
+    return torch.tensor(rows, dtype=torch.float64).to(torch.float32)
+
+
+def lidar_rays() -> Tensor:
+    """Directions of the evaluation rays (spec/metrics 5.1).
+
+    Ten pitches look down at circles of radius 1 to 10 sensor heights, more follow at the last spacing up to
+    12.5 degrees above the horizon; every degree of azimuth.
+
+    Returns:
+        [14040, 3] float32 unit vectors along the axes of the ego frame, pitch-major.
+    """
+    return _ray_table().clone()
+
+
+def numba_available() -> bool:
+    """True where the compiled implementation can be used."""
+    return importlib.util.find_spec("numba") is not None
+
+
+def cast_rays(
+    occupied: Tensor,
+    origins: Tensor,
+    rays: Tensor,
+    grid: VoxelGrid,
+    *,
+    start: Start = "truncate",
+    backend: Backend = "auto",
+) -> RayHits:
+    """Follow rays from every origin to the first occupied voxel of each volume (spec/metrics 5.3).
+
+    A ray steps from cell to cell (Amanatides and Woo 1987) in float64; of equal distances to the next face z
+    is stepped before y before x. It ends in the first occupied cell, in the last cell before it leaves the
+    volume, or after `MAX_CELLS` cells. It may start outside, and in an occupied cell.
+
+    Args:
+        occupied: [V, Z, Y, X] bool volumes over the grid, V <= 8.
+        origins: [K, 3] float64, metres, frame of the grid.
+        rays: [R, 3] float32, displacement from the origin to a second point of the ray, metres.
+        grid: grid of cubic voxels.
+        start: how a continuous index becomes the start cell: "truncate" towards zero as published (origins
+            up to one voxel below the volume count as inside), or "floor".
+        backend: "auto" takes numba on CPU where it is installed, PyTorch elsewhere. All give equal bits.
+
+    Raises:
+        ConfigError: the voxels are not cubes.
+        EvaluationError: a shape does not fit, an origin is not finite, or the backend cannot be used.
+    """
+    _check(occupied, origins, rays, grid)
+    if backend == "auto":
+        backend = "numba" if occupied.device.type == "cpu" and numba_available() else "torch"
+    device = occupied.device
+    origins = origins.to(device=device, dtype=torch.float64)
+    rays = rays.to(device=device, dtype=torch.float32)
+    # The published rule takes the corner and the voxel edge as float32 numbers and computes with them in
+    # float64.
+    lower = torch.tensor(grid.lower, dtype=torch.float32).double().to(device)
+    edge = torch.tensor(grid.voxel_size[0], dtype=torch.float32)
+    if backend == "numba":
+        if device.type != "cpu":
+            raise EvaluationError("the numba ray caster runs on CPU", found=device, fix="use backend='torch'")
+        from .ray_casting_numba import march_volumes
+
+        cell, exit_distance, entered = march_volumes(
+            occupied, origins, rays, lower, float(edge), floor=start == "floor"
+        )
+    else:
+        cell, exit_distance, entered = _march(
+            occupied, origins, rays, lower, float(edge), floor=start == "floor"
+        )
+    return RayHits(cell, exit_distance * edge.to(device), entered)
+
+
+def _check(occupied: Tensor, origins: Tensor, rays: Tensor, grid: VoxelGrid) -> None:
+    sizes = grid.voxel_size
+    if max(sizes) - min(sizes) > 1e-6:
+        raise ConfigError("rays are cast through cubic voxels only", found=f"voxel size {sizes} m")
+    if occupied.dim() != 4 or tuple(occupied.shape[1:]) != grid.zyx or not 1 <= len(occupied) <= MAX_VOLUMES:
+        raise EvaluationError(
+            "volumes to cast rays into do not fit the grid",
+            found=tuple(occupied.shape),
+            expected=f"(V, *{grid.zyx}) with 1 <= V <= {MAX_VOLUMES}",
+        )
+    for name, value in (("origins", origins), ("rays", rays)):
+        if value.dim() != 2 or value.shape[1] != 3:
+            raise EvaluationError(
+                f"{name} of rays need three columns", found=tuple(value.shape), expected="(N, 3)"
+            )
+        if not bool(torch.isfinite(value).all()):
+            raise EvaluationError(f"{name} of rays hold a value that is not finite")
+
+
+def _march(
+    occupied: Tensor, origins: Tensor, rays: Tensor, lower: Tensor, edge: float, *, floor: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Reference traversal: all rays take one step at a time, finished rays drop out.
+
+    Returns:
+        cell [V, K, R] int32, exit distance [V, K, R] float32 in voxels, entered [K, R] bool.
+    """
+    device, volumes = occupied.device, len(occupied)
+    shape = torch.tensor(occupied.shape[:0:-1], device=device)  # X, Y, Z
+    stride = torch.stack((torch.ones_like(shape[0]), shape[0], shape[0] * shape[1]))
+    lookup = occupied.reshape(volumes, -1)
+    count = len(origins) * len(rays)
+    start = ((origins - lower) / edge).float().double()[:, None].expand(-1, len(rays), -1).reshape(-1, 3)
+    end = ((origins[:, None] + rays.double() - lower) / edge).float().double().reshape(-1, 3)
+    span = end - start
+    length = torch.sqrt(span[:, 0] * span[:, 0] + span[:, 1] * span[:, 1] + span[:, 2] * span[:, 2])
+    direction = span / length[:, None]
+    cell = (torch.floor(start) if floor else torch.trunc(start)).long()
+    step = torch.where(direction >= 0, 1, -1)
+    moving = direction != 0
+    upcoming = torch.where(moving, (cell + (step > 0) - start) / direction, _DOUBLE_MAX)
+    delta = torch.where(moving, step / direction, _DOUBLE_MAX)
+
+    last = torch.zeros((volumes, count), dtype=torch.int64, device=device)
+    leave = torch.full((volumes, count), -1.0, dtype=torch.float64, device=device)
+    pending = torch.ones((volumes, count), dtype=torch.bool, device=device)
+    entered = torch.zeros(count, dtype=torch.bool, device=device)
+    ray = torch.arange(count, device=device)
+    for _ in range(MAX_CELLS):
+        x, y, z = upcoming.unbind(1)
+        axis = torch.where(x < y, torch.where(x < z, 0, 2), torch.where(y < z, 1, 2))[:, None]
+        inside = ((cell >= 0) & (cell < shape)).all(dim=1)
+        flat = torch.where(inside, (cell * stride).sum(dim=1), 0)
+        update = pending[:, ray] & inside
+        last[:, ray] = torch.where(update, flat, last[:, ray])
+        leave[:, ray] = torch.where(update, upcoming.gather(1, axis)[:, 0], leave[:, ray])
+        pending[:, ray] &= ~(inside & lookup[:, flat])
+        goes_on = pending[:, ray].any(dim=0) & (inside | ~entered[ray])
+        entered[ray] |= inside
+        cell.scatter_add_(1, axis, step.gather(1, axis))
+        upcoming.scatter_add_(1, axis, delta.gather(1, axis))
+        ray, cell, step, upcoming, delta = (v[goes_on] for v in (ray, cell, step, upcoming, delta))
+        if len(ray) == 0:
+            break
+    size = (volumes, len(origins), len(rays))
+    return last.to(torch.int32).view(size), leave.float().view(size), entered.view(size[1:])
