@@ -28,7 +28,8 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     if not path.is_file():
         siblings = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
         raise ConfigError(
-            f"config file {path} does not exist", expected=closest(path.name, siblings) if siblings else "a .py file"
+            f"config file {path} does not exist",
+            expected=closest(path.name, siblings) if siblings else "a .py file",
         )
     cfg = Config.fromfile(path)
     for key in options or {}:
@@ -55,13 +56,17 @@ def _require_key(cfg: Config, dotted: str) -> None:
         if part not in node:
             if depth == len(parts) - 1 and "type" in node:
                 return  # an argument left at its default; the registry checks that the class takes it
-            raise ConfigError(f"option {dotted!r}: the config has no such key", expected=closest(part, list(node.keys())))
+            raise ConfigError(
+                f"option {dotted!r}: the config has no such key", expected=closest(part, list(node.keys()))
+            )
         node = node[part]
 
 
 def _apply_arguments(node: Any, arguments: dict[str, dict[str, Any]]) -> None:
     if isinstance(node, dict):
-        for name, value in arguments.get(node.get("type"), {}).items() if isinstance(node.get("type"), str) else ():
+        for name, value in (
+            arguments.get(node.get("type"), {}).items() if isinstance(node.get("type"), str) else ()
+        ):
             node.setdefault(name, value)
         for child in node.values():
             _apply_arguments(child, arguments)

@@ -21,7 +21,8 @@ def _check_arguments(cfg: dict, registry: Registry) -> None:
     if kind is None:
         known = {name for reg in (registry, registry.parent) if reg is not None for name in reg.module_dict}
         raise ConfigError(
-            f"no {registry.name} is registered under the name {cfg['type']!r}", expected=closest(str(cfg["type"]), known)
+            f"no {registry.name} is registered under the name {cfg['type']!r}",
+            expected=closest(str(cfg["type"]), known),
         )
     if not inspect.isclass(kind) or not kind.__module__.startswith(f"{SCOPE}."):
         return
@@ -30,7 +31,9 @@ def _check_arguments(cfg: dict, registry: Registry) -> None:
     for key in cfg:
         if key not in valid and key not in ("type", "_scope_"):
             raise ConfigError(
-                f"{kind.__name__} takes no argument {key!r}", found=f"{key}={cfg[key]!r}", expected=closest(key, valid)
+                f"{kind.__name__} takes no argument {key!r}",
+                found=f"{key}={cfg[key]!r}",
+                expected=closest(key, valid),
             )
 
 
@@ -46,7 +49,9 @@ def _build_model(cfg: dict, registry: Registry, *args: Any, **kwargs: Any) -> An
 
 
 def _child(name: str, parent: Registry, location: str, build_func: Any = build) -> Registry:
-    return Registry(name, parent=parent, scope=SCOPE, locations=[f"{SCOPE}.{location}"], build_func=build_func)
+    return Registry(
+        name, parent=parent, scope=SCOPE, locations=[f"{SCOPE}.{location}"], build_func=build_func
+    )
 
 
 MODELS = _child("model", mm.MODELS, "models", _build_model)
@@ -59,3 +64,4 @@ HOOKS = _child("hook", mm.HOOKS, "engine")
 LOOPS = _child("loop", mm.LOOPS, "engine")
 OPTIM_WRAPPER_CONSTRUCTORS = _child("optimizer wrapper constructor", mm.OPTIM_WRAPPER_CONSTRUCTORS, "engine")
 PARAM_SCHEDULERS = _child("parameter scheduler", mm.PARAM_SCHEDULERS, "engine")
+OPTIM_WRAPPERS = _child("optimizer wrapper", mm.OPTIM_WRAPPERS, "engine")

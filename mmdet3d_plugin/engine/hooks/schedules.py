@@ -1,0 +1,83 @@
+"""Quantities that follow the number of samples seen. Stateless: a resumed run needs nothing but its position."""
+
+from __future__ import annotations
+
+import math
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from ...registry import HOOKS
+from ..distributed import unwrapped
+
+
+@HOOKS.register_module()
+class LinearWarmUp(Hook):
+    """Learning rate rising linearly to the one in the config, constant afterwards (spec 8.4).
+
+    Args:
+        samples: length of the rise in training samples.
+        start_factor: share of the learning rate at the first step.
+    """
+
+    def __init__(self, samples: int, start_factor: float = 1e-3):
+        self.samples, self.start_factor = samples, start_factor
+
+    def factor(self, samples_seen: int) -> float:
+        """Share of the configured learning rate after that many samples."""
+        if samples_seen >= self.samples:
+            return 1.0
+        return self.start_factor + (1.0 - self.start_factor) * samples_seen / self.samples
+
+    def before_train(self, runner: Runner) -> None:
+        """Remember the configured learning rate of every parameter group, where a checkpoint has not."""
+        for group in runner.optim_wrapper.optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
+        """Set the learning rate of the step to come."""
+        factor = self.factor(runner.train_loop.samples_seen)
+        for group in runner.optim_wrapper.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+
+
+@HOOKS.register_module()
+class HistorySchedule(Hook):
+    """Train without temporal history at first (spec 8.3, SequentialControl).
+
+    Args:
+        start: history is used once more than that many samples have been seen; 0 = from the first step.
+    """
+
+    def __init__(self, start: int):
+        self.start = start
+
+    def uses_history(self, samples_seen: int) -> bool:
+        """Whether the step after that many samples uses history."""
+        return self.start == 0 or samples_seen > self.start
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
+        """Tell the model whether to use history in the step to come."""
+        unwrapped(runner.model).schedule.use_history = self.uses_history(runner.train_loop.samples_seen)
+
+
+@HOOKS.register_module()
+class DenoisingSchedule(Hook):
+    """Share of lidar depth mixed into the lifting: a cosine from 1 to 0 (spec 8.3, FusionRateControl).
+
+    Args:
+        end: training samples after which the share is 0.
+    """
+
+    def __init__(self, end: int):
+        self.end = end
+
+    def rate(self, samples_seen: int) -> float:
+        """(1 + cos(pi t)) / 2 with t = samples_seen / end in 0..1."""
+        if samples_seen >= self.end:
+            return 0.0
+        return 0.5 * (1.0 + math.cos(math.pi * samples_seen / self.end))
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
+        """Set the share for the step to come."""
+        unwrapped(runner.model).schedule.denoise_rate = self.rate(runner.train_loop.samples_seen)
