@@ -14,22 +14,28 @@ from torch.utils.checkpoint import checkpoint
 
 @contextmanager
 def frozen_statistics(module: nn.Module) -> Iterator[None]:
-    """Inside this context, BatchNorm layers of `module` normalise as before but do not update their running statistics."""
+    """BatchNorm layers of `module` work as before inside, but their running statistics stay what they are.
+
+    They write to copies, because the checkpoint demands that both passes save the same number of tensors for
+    backward, running statistics among them.
+    """
     norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    kept = [dict(norm._buffers) for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False
+        for name, buffer in norm._buffers.items():
+            norm._buffers[name] = None if buffer is None else buffer.clone()
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, buffers in zip(norms, kept):
+            norm._buffers.update(buffers)
 
 
 def run_checkpointed(owner: nn.Module, function: Callable[..., Any], *inputs: Any) -> Any:
     """`function(*inputs)`, keeping no activations: the backward pass computes them again.
 
-    The second computation would update the running statistics of BatchNorm a second time per step (spec/99 A27); here it
-    does not. In evaluation, or when no gradient is recorded, the function is simply called.
+    The second computation would update the running statistics of BatchNorm a second time per step (spec/99
+    A27); here it does not. In evaluation, or when no gradient is recorded, the function is simply called.
 
     Args:
         owner: module that holds every BatchNorm layer that `function` uses.

@@ -14,7 +14,7 @@ from ...errors import ConfigError
 
 @dataclass(frozen=True)
 class DepthBins:
-    """Equal bins of z-depth (spec/02 "Depth probability"): bin k covers [start + k step, start + (k + 1) step) metres.
+    """Equal bins of z-depth: bin k covers [start + k step, start + (k + 1) step) metres (spec/02).
 
     Attributes:
         start, stop: first edge and end of the range, metres.
@@ -49,9 +49,9 @@ class DepthBins:
         return self.start + self.step * torch.arange(self.num, device=device, dtype=torch.float32)
 
     def index(self, depth: Tensor) -> Tensor:
-        """Bin of each depth, int64 of the same shape; -1 where the depth is outside of the range or not positive.
+        """Bin of each depth, int64 of the same shape; -1 where it is outside of the range or not positive.
 
-        As published (spec/02 "Geometry denoise"): k + 1 = trunc((d - (start - step)) / step), valid in 1 .. D.
+        As published (spec/02 "Geometry denoise"): k + 1 = trunc((d - (start - step)) / step), in 1 .. D.
         """
         number = torch.trunc((depth - (self.start - self.step)) / self.step).long()
         inside = (depth > 0) & (number >= 1) & (number <= self.num)
@@ -74,9 +74,7 @@ def _patches(image: Tensor, stride: int) -> Tensor:
     """[..., H, W] to [..., H / stride, W / stride, stride * stride]."""
     *lead, height, width = image.shape
     if height % stride or width % stride:
-        raise ValueError(
-            f"a map of {height} x {width} pixels does not divide into patches of {stride} x {stride}"
-        )
+        raise ValueError(f"{height} x {width} pixels do not divide into patches of {stride} x {stride}")
     tiles = image.reshape(*lead, height // stride, stride, width // stride, stride)
     return tiles.transpose(-3, -2).flatten(-2)
 

@@ -1,0 +1,17 @@
+"""Terms of the training loss; each returns named scalars."""
+
+from .depth import DepthBinaryCrossEntropy, DepthCrossEntropy
+from .image_semantics import ImageSemanticsLoss
+from .mask import MaskCriterion, MaskLoss
+from .point_sampler import PointSampler
+from .voxel import VoxelCrossEntropy
+
+__all__ = [
+    "DepthBinaryCrossEntropy",
+    "DepthCrossEntropy",
+    "ImageSemanticsLoss",
+    "MaskCriterion",
+    "MaskLoss",
+    "PointSampler",
+    "VoxelCrossEntropy",
+]
