@@ -14,8 +14,8 @@ from ..protocols import ImageFeatures
 class ImageEncoder(nn.Module):
     """A backbone and a neck, applied to every camera.
 
-    The neck takes as many of the coarsest backbone outputs as it has inputs. A finer output that is left over is
-    a matching feature for stereo depth: it becomes `levels[0]`, and the adjacent images are encoded up to there.
+    The neck takes as many of the coarsest backbone outputs as it has inputs. A finer output that is left over
+    is a matching feature for stereo depth: it becomes `levels[0]`; adjacent images are encoded up to there.
 
     Args:
         backbone: config of a network from images to maps, finest first.

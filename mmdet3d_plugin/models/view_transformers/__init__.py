@@ -1,0 +1,17 @@
+"""View transformers: image features to a volume."""
+
+from .depth_net import CameraAwareDepthNet, DepthEstimate
+from .depth_splat import DepthSplat
+from .intra_object_transfer import IntraObjectTransfer
+from .lifting import HardPooling, SoftFilling
+from .stereo import StereoCostVolume
+
+__all__ = [
+    "CameraAwareDepthNet",
+    "DepthEstimate",
+    "DepthSplat",
+    "HardPooling",
+    "IntraObjectTransfer",
+    "SoftFilling",
+    "StereoCostVolume",
+]
