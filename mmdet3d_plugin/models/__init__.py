@@ -2,5 +2,15 @@
 
 from . import heads, image_encoders, losses, temporal, view_transformers, volume_encoders
 from .network import OccupancyNetwork
+from .preprocessor import ImagePreprocessor
 
-__all__ = ["OccupancyNetwork", "heads", "image_encoders", "losses", "temporal", "view_transformers", "volume_encoders"]
+__all__ = [
+    "ImagePreprocessor",
+    "OccupancyNetwork",
+    "heads",
+    "image_encoders",
+    "losses",
+    "temporal",
+    "view_transformers",
+    "volume_encoders",
+]
