@@ -1,4 +1,4 @@
-"""Which implementation an op uses: the Triton kernel on CUDA tensors, the PyTorch reference everywhere else."""
+"""Which implementation an op uses: the Triton kernel on CUDA tensors, the PyTorch reference elsewhere."""
 
 from __future__ import annotations
 

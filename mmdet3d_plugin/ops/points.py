@@ -1,7 +1,8 @@
 """What the two lifting ops share: weighted points of image frusta, summed into voxels.
 
-Every feature pixel is the origin of D points, one per depth bin. A point carries the context vector of its pixel times
-its own scalar weight; both ops are a sum of such points over voxels and differ in which voxels a point belongs to.
+Every feature pixel is the origin of D points, one per depth bin. A point carries the context vector of its
+pixel times its own scalar weight; both ops are a sum of such points over voxels and differ in which voxels a
+point belongs to.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ def voxel_ids(cells: Tensor, batch: Tensor, shape: Shape) -> tuple[Tensor, Tenso
     """Number voxels in the order (batch, z, y, x).
 
     Args:
-        cells: [P, 3] integral voxel index (x, y, z), held in floating point so that infinities and NaN are refused
-            like every other cell outside of the grid.
+        cells: [P, 3] integral voxel index (x, y, z), held in floating point so that infinities and NaN are
+            refused like every other cell outside of the grid.
         batch: [P] int64, sample of every point.
         shape: (Z, Y, X).
 
@@ -67,8 +68,9 @@ def sum_points(
 ) -> Tensor:
     """Sum weight * context over the points of each voxel, without the [K, C] array of products.
 
-    A voxel is a bag of image pixels: sorted by voxel, points are rows of the table of all pixels, looked up and summed
-    with one weight each, which is what `embedding_bag` computes (and what the kernels compute with atomics).
+    A voxel is a bag of image pixels: sorted by voxel, points are rows of the table of all pixels, looked up
+    and summed with one weight each, which is what `embedding_bag` computes (and what the kernels compute with
+    atomics).
 
     Args:
         context: [B, N, C, h, w].
@@ -81,7 +83,7 @@ def sum_points(
     Returns:
         [B, C, Z, Y, X] in the dtype of `context`.
     """
-    batch, cameras, channels, height, width = context.shape
+    batch, _, channels, height, width = context.shape
     dtype = accumulation_dtype(context, weights)
     plane, num_voxels = height * width, batch * shape[0] * shape[1] * shape[2]
     order = voxels.argsort(stable=True)

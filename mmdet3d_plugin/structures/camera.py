@@ -9,17 +9,19 @@ from torch import Tensor
 
 from .record import TensorRecord
 
+NEAR = 1e-6  # metres; a smaller depth is taken for this one where a projection divides by it
+
 
 @dataclass
 class CameraRig(TensorRecord):
     """N calibrated pinhole cameras for each of B samples. All float32; metres and pixels.
 
     Attributes:
-        ego_from_cam: [B, N, 4, 4] camera frame (x right, y down, z forward) to the frame of the volume before scene
-            augmentation. Its name is `FrameMeta.frame`.
-        pixel_from_cam: [B, N, 3, 3] intrinsics, pixels of the original image.
-        crop_from_pixel: [B, N, 3, 3] image augmentation: affine map of homogeneous pixels (u, v, 1) of the original
-            image to pixels of the network input.
+        ego_from_cam: [B, N, 4, 4] camera frame (x right, y down, z forward) to the frame of the volume before
+            scene augmentation. Its name is `FrameMeta.frame`.
+        pixel_from_cam: [B, N, 3, 3] intrinsics, pixels of the original image; last row (0, 0, 1).
+        crop_from_pixel: [B, N, 3, 3] image augmentation: affine map of homogeneous pixels (u, v, 1) of the
+            original image to pixels of the network input; last row (0, 0, 1).
         grid_from_ego: [B, 4, 4] scene augmentation (flips, rotation): volume frame to augmented volume frame.
     """
 
@@ -32,23 +34,26 @@ class CameraRig(TensorRecord):
     def num_cameras(self) -> int:
         return self.ego_from_cam.shape[1]
 
+    def _grid_from_image(self) -> tuple[Tensor, Tensor]:
+        """M [B, N, 3, 3], t [B, N, 3], float64: pixel (u, v) at depth d is the point M (u d, v d, d) + t."""
+        grid_from_cam = self.grid_from_ego[:, None].double() @ self.ego_from_cam.double()
+        crop_from_cam = self.crop_from_pixel.double() @ self.pixel_from_cam.double()
+        return grid_from_cam[..., :3, :3] @ torch.linalg.inv(crop_from_cam), grid_from_cam[..., :3, 3]
+
     def unproject(self, pixels: Tensor, depth: Tensor) -> Tensor:
-        """Lift points of the network input to the augmented volume frame, the same ones for every camera.
+        """Lift points of the network input to the augmented volume frame.
 
         Args:
-            pixels: [P, 2] (u, v) of the network input.
-            depth: [P] z-depth in metres.
+            pixels: [P, 2] (u, v) of the network input for every camera, or [B, N, P, 2] with their own for
+                each.
+            depth: [P] or [B, N, P] z-depth in metres.
 
         Returns:
             [B, N, P, 3] points in metres.
         """
-        homogeneous = torch.cat((pixels, torch.ones_like(pixels[:, :1])), dim=-1)
-        source = torch.einsum("bnij,pj->bnpi", torch.linalg.inv(self.crop_from_pixel), homogeneous)
-        rays = torch.cat((source[..., :2], torch.ones_like(source[..., :1])), dim=-1) * depth[:, None]
-        ego_from_image = self.ego_from_cam[..., :3, :3] @ torch.linalg.inv(self.pixel_from_cam)
-        points = torch.einsum("bnij,bnpj->bnpi", ego_from_image, rays) + self.ego_from_cam[..., None, :3, 3]
-        rotation, shift = self.grid_from_ego[:, :3, :3], self.grid_from_ego[:, None, None, :3, 3]
-        return torch.einsum("bij,bnpj->bnpi", rotation, points) + shift
+        matrix, shift = self._grid_from_image()
+        scaled = torch.cat((pixels, torch.ones_like(pixels[..., :1])), dim=-1) * depth[..., None]
+        return _affine(matrix.to(scaled.dtype), shift.to(scaled.dtype), scaled)
 
     def project(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Project points of the augmented volume frame into every camera.
@@ -57,14 +62,24 @@ class CameraRig(TensorRecord):
             points: [B, P, 3] in metres.
 
         Returns:
-            pixels [B, N, P, 2] (u, v) of the network input, and depth [B, N, P] in metres. Points behind a camera
-            have depth <= 0 and meaningless pixels.
+            pixels [B, N, P, 2] (u, v) of the network input, and depth [B, N, P] in metres. Points behind a
+            camera have depth <= 0 and meaningless pixels.
         """
-        cam_from_grid = torch.linalg.inv(self.grid_from_ego[:, None] @ self.ego_from_cam)
-        cam = torch.einsum("bnij,bpj->bnpi", cam_from_grid[..., :3, :3], points) + cam_from_grid[..., None, :3, 3]
-        image = torch.einsum("bnij,bnpj->bnpi", self.pixel_from_cam, cam)
-        depth = cam[..., 2]
-        safe = torch.where(depth.abs() < 1e-6, torch.full_like(depth, 1e-6), depth)
-        pixel = torch.cat((image[..., :2] / safe[..., None], torch.ones_like(depth)[..., None]), dim=-1)
-        return torch.einsum("bnij,bnpj->bnpi", self.crop_from_pixel, pixel)[..., :2], depth
+        matrix, shift = self._grid_from_image()
+        inverse = torch.linalg.inv(matrix)
+        offset = -(inverse @ shift[..., None])[..., 0]
+        image = _affine(inverse.to(points.dtype), offset.to(points.dtype), points[:, None])
+        depth = image[..., 2]
+        divisor = torch.where(depth.abs() < NEAR, torch.full_like(depth, NEAR), depth)
+        return image[..., :2] / divisor[..., None], depth
 
+
+def _affine(matrix: Tensor, shift: Tensor, points: Tensor) -> Tensor:
+    """M p + t of [..., 3, 3], [..., 3] and [..., P, 3].
+
+    Written as three scaled columns: a matrix product would run in half precision under autocast, and
+    coordinates must not.
+    """
+    columns = matrix[..., None, :, :].unbind(-1)
+    products = (column * points[..., axis, None] for axis, column in enumerate(columns))
+    return sum(products, start=shift[..., None, :])

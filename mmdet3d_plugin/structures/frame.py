@@ -19,9 +19,10 @@ class FrameMeta(TensorRecord):
 
     Attributes:
         sequence_id: [B] int64, equal for the frames of one streamed sequence.
-        starts_sequence: [B] bool, True for the first frame of a sequence: every memory of that lane is cleared.
-        prev_from_ego: [B, 4, 4] float32, volume frame of this key frame to that of the previous key frame of the same
-            sequence, before scene augmentation; identity where a sequence starts. Metres.
+        starts_sequence: [B] bool, True for the first frame of a sequence: every memory of that lane is
+            cleared.
+        prev_from_ego: [B, 4, 4] float32, volume frame of this key frame to that of the previous key frame of
+            the same sequence, before scene augmentation; identity where a sequence starts. Metres.
         time: [B] float64, seconds.
         token: sample token of every batch element.
         frame: name of the frame the volume lives in.
@@ -40,10 +41,10 @@ class AdjacentImages(TensorRecord):
     """Images of the previous key frame of the scene, for stereo depth.
 
     Attributes:
-        images: [B, N, 3, H, W], same cameras, augmentation and dtype as `Frame.images`. The first frame of a scene is
-            its own predecessor.
-        adjacent_from_cam: [B, N, 4, 4] float32, current camera frame to the camera frame of the adjacent image, metres
-            (composed in float64 through the global poses of both images).
+        images: [B, N, 3, H, W], same cameras, augmentation and dtype as `Frame.images`. The first frame of a
+            scene is its own predecessor.
+        adjacent_from_cam: [B, N, 4, 4] float32, current camera frame to the camera frame of the adjacent
+            image, metres (composed in float64 through the global poses of both images).
     """
 
     images: Tensor
@@ -55,12 +56,13 @@ class Frame(TensorRecord):
     """Images, calibration and identity of a batch of key frames.
 
     Attributes:
-        images: [B, N, 3, H, W]; uint8 RGB as loaded, float32 after the model's preprocessor has normalised it.
+        images: [B, N, 3, H, W]; uint8 RGB as loaded, float32 after the model's preprocessor has normalised
+            it.
         rig: calibration.
         meta: identity and motion.
         adjacent: previous images, where the method uses stereo depth.
-        lidar_depth: [B, N, H, W] float32, z-depth of lidar returns in metres, 0 where there is none; only for methods
-            that take lidar depth as an input.
+        lidar_depth: [B, N, H, W] float32, z-depth of lidar returns in metres, 0 where there is none; only for
+            methods that take lidar depth as an input.
     """
 
     images: Tensor

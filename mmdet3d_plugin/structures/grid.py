@@ -22,8 +22,8 @@ class VoxelGrid:
         lower, upper: corners of the box, (x, y, z) in metres. The box is half open: lower <= p < upper.
         shape: number of voxels along (x, y, z).
 
-    Tensors over the grid are `[..., Z, Y, X]`. The *continuous index* of a point is (p - lower) / voxel_size: voxel i
-    covers [i, i + 1) and has its centre at i + 0.5.
+    Tensors over the grid are `[..., Z, Y, X]`. The *continuous index* of a point is (p - lower) / voxel_size:
+    voxel i covers [i, i + 1) and has its centre at i + 0.5.
     """
 
     lower: tuple[float, float, float]
@@ -37,7 +37,9 @@ class VoxelGrid:
                 raise ConfigError(f"VoxelGrid.{name} needs three values (x, y, z)", found=value)
             object.__setattr__(self, name, value)
         if any(u <= lo for lo, u in zip(self.lower, self.upper)) or any(n < 1 for n in self.shape):
-            raise ConfigError("VoxelGrid is empty", found=self, expected="lower < upper and shape >= 1 on every axis")
+            raise ConfigError(
+                "VoxelGrid is empty", found=self, expected="lower < upper and shape >= 1 on every axis"
+            )
 
     @classmethod
     def from_config(cls, cfg: VoxelGrid | dict) -> VoxelGrid:
@@ -82,8 +84,9 @@ class VoxelGrid:
     def metric_from_index(self, anchor: Anchor = "center", *, dtype: torch.dtype = torch.float64) -> Tensor:
         """Affine map from integer voxel indices to metres, [4, 4] on column vectors (ix, iy, iz, 1).
 
-        `anchor` says where in its voxel an index sits: "center" is right for features pooled from the whole voxel,
-        "corner" is what the published models use for history warping (spec/04 section 4.1, spec/99 A7).
+        `anchor` says where in its voxel an index sits: "center" is right for features pooled from the whole
+        voxel, "corner" is what the published models use for history warping (spec/04 section 4.1, spec/99
+        A7).
         """
         offset = 0.5 if anchor == "center" else 0.0
         matrix = torch.eye(4, dtype=dtype)
@@ -104,7 +107,8 @@ class VoxelGrid:
     def require_match(self, other: VoxelGrid, this: str, that: str) -> None:
         """Raise a ConfigError that prints both grids unless they describe the same voxels."""
         same = self.shape == other.shape and all(
-            math.isclose(a, b, abs_tol=1e-6) for a, b in zip(self.lower + self.upper, other.lower + other.upper)
+            math.isclose(a, b, abs_tol=1e-6)
+            for a, b in zip(self.lower + self.upper, other.lower + other.upper)
         )
         if not same:
             raise ConfigError(

@@ -64,23 +64,22 @@ _NUSCENES_16 = (
 _COLOURS = {
     "others": (90, 90, 90), "barrier": (255, 120, 50), "bicycle": (255, 192, 203), "bus": (255, 255, 0),
     "car": (0, 150, 245), "construction_vehicle": (0, 255, 255), "motorcycle": (200, 180, 0),
-    "pedestrian": (255, 0, 0), "traffic_cone": (255, 240, 150), "trailer": (135, 60, 0), "truck": (160, 32, 240),
-    "driveable_surface": (255, 0, 255), "other_flat": (175, 0, 75), "sidewalk": (75, 0, 75),
-    "terrain": (150, 240, 80), "manmade": (230, 230, 250), "vegetation": (0, 175, 0), "free": (255, 255, 255),
+    "pedestrian": (255, 0, 0), "traffic_cone": (255, 240, 150), "trailer": (135, 60, 0),
+    "truck": (160, 32, 240), "driveable_surface": (255, 0, 255), "other_flat": (175, 0, 75),
+    "sidewalk": (75, 0, 75), "terrain": (150, 240, 80), "manmade": (230, 230, 250),
+    "vegetation": (0, 175, 0), "free": (255, 255, 255),
 }  # fmt: skip
+_DYNAMIC = {"bicycle", "bus", "car", "construction_vehicle", "motorcycle", "pedestrian", "trailer", "truck"}
 _OPENOCC = (
-    "car", "truck", "trailer", "bus", "construction_vehicle", "bicycle", "motorcycle", "pedestrian", "traffic_cone",
-    "barrier", "driveable_surface", "other_flat", "sidewalk", "terrain", "manmade", "vegetation", "free",
+    "car", "truck", "trailer", "bus", "construction_vehicle", "bicycle", "motorcycle", "pedestrian",
+    "traffic_cone", "barrier", "driveable_surface", "other_flat", "sidewalk", "terrain", "manmade",
+    "vegetation", "free",
 )  # fmt: skip
 
 
 def _space(name: str, classes: tuple[str, ...], **kwargs: object) -> LabelSpace:
     palette = tuple(_COLOURS[c] for c in classes)
-    dynamic = tuple(
-        i
-        for i, c in enumerate(classes)
-        if c in ("bicycle", "bus", "car", "construction_vehicle", "motorcycle", "pedestrian", "trailer", "truck")
-    )
+    dynamic = tuple(i for i, c in enumerate(classes) if c in _DYNAMIC)
     return LabelSpace(name, classes, palette, classes.index("free"), dynamic, **kwargs)  # type: ignore[arg-type]
 
 

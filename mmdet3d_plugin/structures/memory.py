@@ -18,8 +18,8 @@ class Memory(TensorRecord):
     """Base of all memories. Subclasses add tensor fields with the batch as first axis.
 
     Attributes:
-        age: [B] int64, number of frames remembered; 0 tells the stage to initialise that lane from the current frame,
-            whatever the other fields hold.
+        age: [B] int64, number of frames remembered; 0 tells the stage to initialise that lane from the
+            current frame, whatever the other fields hold.
     """
 
     age: Tensor
@@ -37,7 +37,9 @@ class Memory(TensorRecord):
 
 @dataclass
 class TemporalState:
-    """The memories of all stages of a network for the B lanes of a batch. Immutable by convention: stages return a new one.
+    """The memories of all stages of a network for the B lanes of a batch.
+
+    Immutable by convention: stages return a new one.
 
     Attributes:
         memories: stage name -> memory; a stage that has not run yet is absent.
@@ -55,8 +57,8 @@ class TemporalState:
         for name, memory in self.memories.items():
             if memory.age.shape[0] != starts.shape[0]:
                 raise ValueError(
-                    f"the memory of stage {name!r} holds {memory.age.shape[0]} lanes, the frame has {starts.shape[0]}; "
-                    "start a new stream when the batch size changes"
+                    f"the memory of stage {name!r} holds {memory.age.shape[0]} lanes, "
+                    f"the frame has {starts.shape[0]}; start a new stream when the batch size changes"
                 )
         return TemporalState({name: memory.cleared(starts) for name, memory in self.memories.items()})
 
@@ -78,7 +80,10 @@ class TemporalState:
     def state_dict(self) -> dict[str, dict[str, Any]]:
         """Plain dicts of tensors, loadable with `torch.load(weights_only=True)`."""
         return {
-            name: {"kind": type(memory).__name__, **{f.name: getattr(memory, f.name) for f in dataclasses.fields(memory)}}
+            name: {
+                "kind": type(memory).__name__,
+                **{f.name: getattr(memory, f.name) for f in dataclasses.fields(memory)},
+            }
             for name, memory in self.memories.items()
         }
 

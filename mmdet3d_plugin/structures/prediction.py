@@ -16,8 +16,8 @@ class OccPrediction(TensorRecord):
 
     Attributes:
         logits: [B, K, Z, Y, X], one channel per class as `ClassChannels` orders them.
-        prototypes: [K, C] class queries in the space of the image context features, for heads that classify image
-            features with the same queries; None otherwise. Not a batch: it is shared by all samples.
+        prototypes: [K, C] class queries in the space of the image context features, for heads that classify
+            image features with the same queries; None otherwise. Not a batch: it is shared by all samples.
         flow: [B, 2, Z, Y, X] (v_x, v_y) in m/s, None for methods without flow.
     """
 

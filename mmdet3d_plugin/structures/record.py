@@ -15,8 +15,9 @@ R = TypeVar("R", bound="TensorRecord")
 class TensorRecord:
     """A dataclass whose tensors move, detach and index together.
 
-    Every tensor field has the batch as its first axis. Nested records and tuples of records are followed; a tuple of
-    strings or of per-sample tensors (one element per sample) is indexed like the batch axis; everything else is kept.
+    Every tensor field has the batch as its first axis. Nested records and tuples of records are followed; a
+    tuple of strings or of per-sample tensors (one element per sample) is indexed like the batch axis;
+    everything else is kept.
     """
 
     def map(self: R, function: Callable[[Tensor], Tensor]) -> R:
@@ -24,7 +25,7 @@ class TensorRecord:
         return self._rebuild(lambda value: _map(value, function))
 
     def to(self: R, *args: Any, **kwargs: Any) -> R:
-        """Move tensors as `Tensor.to` does; a dtype only affects floating point tensors of float32 or narrower.
+        """Move tensors as `Tensor.to` does; a dtype changes floating point of float32 or narrower only.
 
         float64 fields (global poses, time stamps) and integer fields keep their type.
         """

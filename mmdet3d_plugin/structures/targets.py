@@ -15,10 +15,11 @@ class OccTargets(TensorRecord):
     """Ground truth of a batch; every field is None where the task does not need it.
 
     Attributes:
-        occupancy: [B, Z, Y, X] uint8 label ids of the data set's LabelSpace, 255 = ignored. In training, voxels outside
-            of the training mask are 255 already.
+        occupancy: [B, Z, Y, X] uint8 label ids of the data set's LabelSpace, 255 = ignored. In training,
+            voxels outside of the training mask are 255 already.
         mask_camera, mask_lidar: [B, Z, Y, X] bool, True = observed. For evaluation.
-        flow: [B, 2, Z, Y, X] float32 (v_x, v_y) in m/s along the axes of the augmented volume frame, inf = no label.
+        flow: [B, 2, Z, Y, X] float32 (v_x, v_y) in m/s along the axes of the augmented volume frame, inf = no
+            label.
         depth: [B, N, H, W] float32 z-depth of lidar returns in the network input, metres, 0 = none.
         image_semantics: [B, N, H, W] uint8 label ids of the same LabelSpace, 255 = none.
         ray_origins: per sample [K, 3] float64 origins of the evaluation rays, volume frame, metres (K <= 8).
@@ -35,7 +36,7 @@ class OccTargets(TensorRecord):
 
 @dataclass
 class OccBatch(TensorRecord):
-    """What the collate function makes: frames oldest first (one for streaming methods) and the targets of the last."""
+    """What collation makes: frames oldest first (one for streaming methods), and targets of the last."""
 
     frames: tuple[Frame, ...]
     targets: OccTargets | None = None

@@ -18,7 +18,8 @@ def trilinear_splat(context: Tensor, weights: Tensor, index: Tensor, shape: Shap
     sample = torch.arange(batch, device=index.device).repeat_interleave(base.shape[0] // batch)
     contributions = []
     for corner in product((0, 1), repeat=3):
-        # Dropped points are left out before their weights are computed: an infinity there would turn gradients into NaN.
+        # Dropped points are left out before their weights are computed: an infinity there would turn
+        # gradients into NaN.
         points, voxels = voxel_ids(base + base.new_tensor(corner), sample, shape)
         fraction = location[points] - base[points]
         share = [fraction[:, axis] if upper else 1 - fraction[:, axis] for axis, upper in enumerate(corner)]

@@ -17,19 +17,20 @@ def voxel_pool(
 ) -> Tensor:
     """Sum weight * context of all points that fall into a voxel (spec/03, "Hard pooling").
 
-        out[b, :, v] = sum over n, d, i, j with cell(index[b, n, d, i, j]) == v of weights[b, n, d, i, j] * context[b, n, :, i, j]
+        out[b, :, v] = sum over points p with round(index[p]) == v of weights[p] * context[pixel(p)]
 
-    Points outside of the grid (also infinite and NaN ones) are dropped. Sums are float32 or wider. The gradient reaches
-    `context` and `weights`; the cell of a point is piecewise constant, so `index` has none.
+    Points outside of the grid (also infinite and NaN ones) are dropped. Sums are float32 or wider. The
+    gradient reaches `context` and `weights`; the cell of a point is piecewise constant, so `index` has none.
 
     Args:
         context: [B, N, C, h, w] image features.
         weights: [B, N, D, h, w] weight of every point, for example a depth distribution.
-        index: [B, N, D, h, w, 3] continuous voxel index (x, y, z) of every point, `VoxelGrid.continuous_index`;
-            float32 or wider.
+        index: [B, N, D, h, w, 3] continuous voxel index (x, y, z) of every point,
+            `VoxelGrid.continuous_index`; float32 or wider.
         shape: (Z, Y, X), `VoxelGrid.zyx`.
-        rounding: "floor" puts a point into the voxel that holds it; "truncate" rounds toward zero as published models
-            do, which folds a halo of one voxel below the lower bounds into the outermost voxels (spec/99 A15).
+        rounding: "floor" puts a point into the voxel that holds it; "truncate" rounds toward zero as
+            published models do, which folds a halo of one voxel below the lower bounds into the outermost
+            voxels (spec/99 A15).
 
     Returns:
         [B, C, Z, Y, X] in the dtype of `context`.
