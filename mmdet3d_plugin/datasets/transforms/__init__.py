@@ -1,0 +1,14 @@
+"""Augmentations of images and scenes, and targets in the images."""
+
+from .depth import DepthMaps
+from .image import ImageParameters, ImagePipeline, crop_from_pixel
+from .scene import SceneAugmentation, transform_labels
+
+__all__ = [
+    "DepthMaps",
+    "ImageParameters",
+    "ImagePipeline",
+    "SceneAugmentation",
+    "crop_from_pixel",
+    "transform_labels",
+]

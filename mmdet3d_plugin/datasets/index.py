@@ -1,0 +1,245 @@
+"""The immutable table of all key frames: what the data set knows before it opens an image."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from .poses import Poses, pose_matrix
+from .tables import field, read_table
+
+CAMERAS = ("CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_LEFT", "CAM_BACK", "CAM_BACK_RIGHT")
+"""Order of the camera axis everywhere, as published (spec/data/pipelines section 1)."""
+FRONT = CAMERAS.index("CAM_FRONT")
+LIDAR = "LIDAR_TOP"
+_CHANNELS = (*CAMERAS, LIDAR)
+
+
+@dataclass(frozen=True)
+class KeyFrameIndex:
+    """F key frames with N = 6 cameras, by scene and then by time. All poses float64, metres, column vectors.
+
+    Arrays instead of objects: worker processes share the pages, and memory does not grow with reference
+    counts.
+
+    Attributes:
+        scene_names, scene_tokens: of the S scenes, in the order of their first key frames.
+        scene: [F] position in `scene_names`.
+        token: [F] sample tokens.
+        timestamp: [F] int64 microseconds (of the lidar sweep).
+        previous: [F] position of the previous key frame of the same scene; its own position where a scene
+            starts.
+        global_from_ego: [F, 4, 4] ego pose at the time of the lidar sweep.
+        ego_from_lidar: [F, 4, 4] mounting of the lidar.
+        lidar_token, lidar_file: [F] sample_data token, and file relative to the root.
+        camera_global_from_ego: [F, N, 4, 4] ego pose at the time of each image.
+        camera_ego_from_cam: [F, N, 4, 4] mounting of each camera.
+        intrinsics: [F, N, 3, 3] pixels of the original image, integer = pixel centre.
+        image_size: [F, N, 2] (width, height) of the original image.
+        image_file: [F, N] files relative to the root.
+    """
+
+    scene_names: np.ndarray
+    scene_tokens: np.ndarray
+    scene: np.ndarray
+    token: np.ndarray
+    timestamp: np.ndarray
+    previous: np.ndarray
+    global_from_ego: Poses
+    ego_from_lidar: Poses
+    lidar_token: np.ndarray
+    lidar_file: np.ndarray
+    camera_global_from_ego: Poses
+    camera_ego_from_cam: Poses
+    intrinsics: np.ndarray
+    image_size: np.ndarray
+    image_file: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.token)
+
+    def select(self, scenes: Sequence[str]) -> KeyFrameIndex:
+        """The key frames of some scenes, in the order of this index."""
+        names = np.asarray(scenes)
+        kept = np.isin(self.scene_names, names)
+        rows = np.flatnonzero(kept[self.scene])
+        renumbered, moved = np.cumsum(kept) - 1, np.empty(len(self), dtype=np.int64)
+        moved[rows] = np.arange(len(rows))
+        chosen = {
+            f.name: getattr(self, f.name)[rows]
+            for f in dataclasses.fields(self)
+            if f.name not in ("scene_names", "scene_tokens", "scene", "previous")
+        }
+        return KeyFrameIndex(
+            scene_names=self.scene_names[kept],
+            scene_tokens=self.scene_tokens[kept],
+            scene=renumbered[self.scene[rows]],
+            previous=moved[self.previous[rows]],
+            **chosen,
+        )
+
+    def frames_of(self, scene: int) -> np.ndarray:
+        """Positions of the key frames of a scene, by time."""
+        first, end = np.searchsorted(self.scene, [scene, scene + 1])
+        return np.arange(first, end)
+
+
+@lru_cache(maxsize=4)
+def load_index(root: Path, version: str) -> KeyFrameIndex:
+    """Read the tables of a version once per process.
+
+    Args:
+        root: absolute folder of the data set.
+        version: folder of the tables in it.
+
+    Raises:
+        DataError: a table, a field, a referenced record or a sensor of a key frame is missing.
+    """
+    folder = root / version
+    scenes = list(read_table(folder, "scene"))
+    samples = _sorted_samples(folder, scenes)
+    rows = {field(s, "token", "sample"): i for i, s in enumerate(samples)}
+    calibrations, channels = _calibrations(folder)
+    records = _key_frame_records(folder, rows, channels)
+    poses = _ego_poses(folder, {field(r, "ego_pose_token", "sample_data") for r in records.values()})
+    return _assemble(scenes, samples, records, calibrations, poses)
+
+
+def _sorted_samples(folder: Path, scenes: list[dict]) -> list[dict]:
+    """Samples by scene, scenes by their first key frame; scenes never interleave (spec/data/defects S5)."""
+    known = {field(s, "token", "scene") for s in scenes}
+    samples = list(read_table(folder, "sample"))
+    start: dict[str, int] = {}
+    for sample in samples:
+        scene, time = field(sample, "scene_token", "sample"), field(sample, "timestamp", "sample")
+        if scene not in known:
+            raise DataError(
+                f"sample {sample['token']!r} belongs to a scene that is not in {folder / 'scene.json'}"
+            )
+        start[scene] = min(time, start.get(scene, time))
+    if not samples:
+        raise DataError(f"{folder / 'sample.json'} has no records")
+    return sorted(samples, key=lambda s: (start[s["scene_token"]], s["scene_token"], s["timestamp"]))
+
+
+def _calibrations(folder: Path) -> tuple[dict[str, dict], dict[str, str]]:
+    """Calibrations by token, and the channel that each belongs to, for the channels of interest."""
+    channel_of = {
+        field(s, "token", "sensor"): field(s, "channel", "sensor") for s in read_table(folder, "sensor")
+    }
+    calibrations, channels = {}, {}
+    for record in read_table(folder, "calibrated_sensor"):
+        channel = channel_of.get(field(record, "sensor_token", "calibrated_sensor"))
+        if channel in _CHANNELS:
+            calibrations[record["token"]], channels[record["token"]] = record, channel
+    return calibrations, channels
+
+
+def _key_frame_records(
+    folder: Path, rows: dict[str, int], channels: dict[str, str]
+) -> dict[tuple[int, str], dict]:
+    """sample_data of every (row, channel)."""
+    records = {}
+    for record in read_table(folder, "sample_data"):
+        if not field(record, "is_key_frame", "sample_data"):
+            continue
+        channel = channels.get(field(record, "calibrated_sensor_token", "sample_data"))
+        row = rows.get(field(record, "sample_token", "sample_data"))
+        if channel is not None and row is not None:
+            records[row, channel] = record
+    tokens = list(rows)
+    for row, token in enumerate(tokens):
+        for channel in _CHANNELS:
+            if (row, channel) not in records:
+                raise DataError(
+                    f"sample {token!r} has no key frame of {channel} in {folder / 'sample_data.json'}",
+                    expected=f"one sample_data record for each of {', '.join(_CHANNELS)}",
+                )
+    return records
+
+
+def _ego_poses(folder: Path, wanted: set[str]) -> dict[str, dict]:
+    poses = {r["token"]: r for r in read_table(folder, "ego_pose") if field(r, "token", "ego_pose") in wanted}
+    if len(poses) != len(wanted):
+        missing = min(wanted - set(poses))
+        raise DataError(
+            f"ego pose {missing!r} is not in {folder / 'ego_pose.json'}",
+            found=f"{len(wanted) - len(poses)} missing",
+        )
+    return poses
+
+
+def _matrices(records: list[dict], table: str) -> Poses:
+    return pose_matrix(
+        np.array([field(r, "rotation", table) for r in records], dtype=np.float64).reshape(-1, 4),
+        np.array([field(r, "translation", table) for r in records], dtype=np.float64).reshape(-1, 3),
+    )
+
+
+def _assemble(
+    scenes: list[dict],
+    samples: list[dict],
+    records: dict[tuple[int, str], dict],
+    calibrations: dict[str, dict],
+    poses: dict[str, dict],
+) -> KeyFrameIndex:
+    count = len(samples)
+    lidar = [records[i, LIDAR] for i in range(count)]
+    images = [records[i, camera] for i in range(count) for camera in CAMERAS]
+    name_of = {s["token"]: field(s, "name", "scene") for s in scenes}
+    order = list(dict.fromkeys(s["scene_token"] for s in samples))
+    number = {token: i for i, token in enumerate(order)}
+    scene = np.array([number[s["scene_token"]] for s in samples], dtype=np.int64)
+    starts = np.r_[True, scene[1:] != scene[:-1]]
+
+    def ego(records: list[dict]) -> Poses:
+        return _matrices([poses[r["ego_pose_token"]] for r in records], "ego_pose")
+
+    def mounting(records: list[dict]) -> Poses:
+        return _matrices([calibrations[r["calibrated_sensor_token"]] for r in records], "calibrated_sensor")
+
+    def column(records: list[dict], key: str, table: str = "sample_data") -> list[Any]:
+        return [field(r, key, table) for r in records]
+
+    cameras = [calibrations[r["calibrated_sensor_token"]] for r in images]
+    by_camera = (count, len(CAMERAS))
+    return KeyFrameIndex(
+        scene_names=np.array([name_of[t] for t in order]),
+        scene_tokens=np.array(order),
+        scene=scene,
+        token=np.array(column(samples, "token", "sample")),
+        timestamp=np.array(column(samples, "timestamp", "sample"), dtype=np.int64),
+        previous=np.where(starts, np.arange(count), np.arange(count) - 1),
+        global_from_ego=ego(lidar),
+        ego_from_lidar=mounting(lidar),
+        lidar_token=np.array(column(lidar, "token")),
+        lidar_file=np.array(column(lidar, "filename")),
+        camera_global_from_ego=ego(images).reshape(*by_camera, 4, 4),
+        camera_ego_from_cam=mounting(images).reshape(*by_camera, 4, 4),
+        intrinsics=_intrinsics(cameras).reshape(*by_camera, 3, 3),
+        image_size=np.array([column(images, "width"), column(images, "height")], dtype=np.int64).T.reshape(
+            *by_camera, 2
+        ),
+        image_file=np.array(column(images, "filename")).reshape(by_camera),
+    )
+
+
+def _intrinsics(cameras: list[dict]) -> np.ndarray:
+    matrices = []
+    for record in cameras:
+        matrix = np.array(field(record, "camera_intrinsic", "calibrated_sensor"), dtype=np.float64)
+        if matrix.shape != (3, 3):
+            raise DataError(
+                f"calibrated_sensor {record['token']!r} is a camera without intrinsics",
+                found=matrix.shape,
+                expected="3 x 3",
+            )
+        matrices.append(matrix)
+    return np.stack(matrices)
