@@ -11,7 +11,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def find_root(root: str | Path, version: str) -> Path:
-    """Absolute folder of a data set; a relative one is tried from the working directory, then from the project.
+    """Absolute folder of a data set; a relative one is tried from the working directory, then the project.
 
     Raises:
         DataError: the folder, or the folder of the tables in it, does not exist.

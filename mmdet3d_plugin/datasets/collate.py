@@ -53,6 +53,6 @@ def collate(samples: Sequence[Sample]) -> OccBatch:
 
 
 def init_worker(worker_id: int) -> None:
-    """Keep a loader process on one core, as the `worker_init_fn` of a DataLoader: the processes are parallel."""
+    """Keep a loader process on one core (`worker_init_fn` of a DataLoader): the processes are parallel."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)

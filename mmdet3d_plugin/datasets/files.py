@@ -158,7 +158,7 @@ def _unreadable(path: Path, error: Exception) -> DataError:
 
 
 def read_points(path: Path) -> np.ndarray:
-    """A LIDAR_TOP sweep (spec/data/formats section 2): [P, 5] float32 (x, y, z, intensity, ring), lidar frame.
+    """A LIDAR_TOP sweep (spec/data/formats section 2): [P, 5] float32 (x, y, z, intensity, ring) in metres.
 
     Raises:
         DataError: the file is missing or truncated.

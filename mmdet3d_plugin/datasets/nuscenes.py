@@ -234,7 +234,7 @@ class NuScenesOccDataset:
         return inverse(global_from_volume) @ self._global_from_cam(index)
 
     def prev_from_ego(self, index: int) -> Poses:
-        """[4, 4] float64 motion since the previous key frame of the sequence in metres; identity at its start.
+        """[4, 4] float64 motion since the previous key frame of the sequence, metres; identity at a start.
 
         Between the lidar time stamps, also where cameras are relative to CAM_FRONT's ego frame (published).
         """

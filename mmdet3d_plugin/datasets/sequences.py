@@ -27,7 +27,7 @@ class Sequences:
 
 
 def split_sequences(index: KeyFrameIndex, parts: int) -> Sequences:
-    """Cut scenes of n key frames into chunks of ceil(n / parts), the last one shorter (spec/data/pipelines 7).
+    """Cut scenes of n key frames into chunks of ceil(n / parts), the last one shorter (spec/data/pipelines).
 
     Args:
         index: key frames by scene and time.

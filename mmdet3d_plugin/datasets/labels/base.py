@@ -88,7 +88,7 @@ class LabelSet(ABC):
         """
 
     def volume(self, array: np.ndarray, path: Path) -> np.ndarray:
-        """An [X, Y, Z, ...] array of a file as [Z, Y, X, ...]; no other code changes the axis order of labels.
+        """An [X, Y, Z, ...] array of a file as [Z, Y, X, ...]; no other code changes the order of axes.
 
         Raises:
             DataError: the array has another shape than the grid.

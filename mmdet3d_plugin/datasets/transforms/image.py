@@ -1,4 +1,4 @@
-"""Image augmentation: resize, crop, flip, rotate as one affine map per camera (spec/data/pipelines section 1)."""
+"""Image augmentation: resize, crop, flip, rotate as one affine map per camera (spec/data/pipelines 1)."""
 
 from __future__ import annotations
 
