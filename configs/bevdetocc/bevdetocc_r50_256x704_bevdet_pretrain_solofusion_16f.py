@@ -1,0 +1,1 @@
+_base_ = ["../_base_/models/bevdetocc.py", "../_base_/profiles/published.py"]
