@@ -13,9 +13,9 @@ SPLIT_FILE = "splits.json"
 # The official validation scenes of v1.0-trainval (150); the other 700 scenes are the training split.
 _VAL_NUMBERS = (
     3, *range(12, 19), 35, 36, 38, 39, *range(92, 111), 221, *range(268, 279), *range(329, 333),
-    *range(344, 347), *range(519, 525), *range(552, 566), *range(625, 628), 629, 630, *range(632, 639), 770, 771, 775, 777, 778,
-    *range(780, 785), *range(794, 801), 802, *range(904, 918), *range(919, 932), 962, 963, *range(966, 970),
-    971, 972, *range(1059, 1074),
+    *range(344, 347), *range(519, 525), *range(552, 566), *range(625, 628), 629, 630, *range(632, 639),
+    770, 771, 775, 777, 778, *range(780, 785), *range(794, 801), 802, *range(904, 918), *range(919, 932),
+    962, 963, *range(966, 970), 971, 972, *range(1059, 1074),
 )  # fmt: skip
 TRAINVAL_VAL = tuple(f"scene-{n:04d}" for n in _VAL_NUMBERS)
 _NUM_TRAINVAL_SCENES = 850

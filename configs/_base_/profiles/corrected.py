@@ -1,3 +1,2 @@
-"""The defaults of all classes: no published quirk is switched on."""
-
+"""The defaults of every class: for new training."""
 profile = dict(name="corrected", arguments=dict())

@@ -1,22 +1,11 @@
-"""What the published weights were trained with, quirks included (shared/spec/99-upstream-defects.md).
-
-Every argument below is a defect that outputs depend on; its default is the correct behaviour.
-"""
-
+"""Every quirk that published weights were trained with, by class (spec/99, spec/data/defects)."""
 profile = dict(
     name="published",
     arguments=dict(
-        # models
-        ImagePreprocessor=dict(channel_order="bgr"),
-        StereoCostVolume=dict(validity="zero_feature", pixel_anchor="corners", depth_anchor="edge"),
-        DepthSplat=dict(pixel_anchor="corners", depth_anchor="edge"),
-        HardPooling=dict(rounding="truncate"),
-        SoftFilling=dict(anchor="corner"),
-        ConcatHistory=dict(anchor="corner", warp_initial_copies=True),
-        VoxelClassifier=dict(void_channel=True),
-        VoxelCrossEntropy=dict(void_channel=True),
-        PrototypeMaskHead=dict(void_channel=True),
-        MaskLoss=dict(void_channel=True),
-        ImageSemanticsLoss=dict(void_channel=True),
+        # data
+        NuScenesOccDataset=dict(key_frame="cam_front_ego"),  # F1: cameras in the ego frame of CAM_FRONT's time
+        ImagePipeline=dict(resampling="pil", pixel_center=False),  # F14: no half-pixel terms in the matrices
+        SurroundOccLabels=dict(noise="free", motion_frame="ego"),  # F8, A12: noise is free; ego motion, lidar volume
+        OpenOccupancyLabels=dict(noise="free", motion_frame="ego"),
     ),
 )
