@@ -78,6 +78,10 @@ class EvaluationState:
                 fix="score the missing samples and merge, or name the split that was scored",
             )
 
+    def evaluated_masks(self) -> tuple[str, ...]:
+        """Voxel masks that were scored; empty without voxel metrics."""
+        return masks_of(self.counts) if "voxels" in self.counts else ()
+
     def compute(self) -> dict[str, float]:
         """All metrics of the counts, as fractions; NaN where nothing was scored."""
         result: dict[str, float] = {}
@@ -90,12 +94,10 @@ class EvaluationState:
     def class_table(self) -> dict[str, list[ClassScore]]:
         """Score and status of every class, by metric: "IoU@camera", "IoU@all", "RayIoU@1", ..."""
         table: dict[str, list[ClassScore]] = {}
-        if "voxels" in self.counts:
-            for mask in masks_of(self.counts):
-                for rule in voxel_rules(self.space, self.mode):
-                    matrix = confusion(self.counts, mask)
-                    scores = voxel_class_scores(matrix, self.space, rule)
-                    table[f"IoU{rule.suffix}@{mask}"] = [s for s in scores if s.name not in rule.skip]
+        for mask in self.evaluated_masks():
+            for rule in voxel_rules(self.space, self.mode):
+                scores = voxel_class_scores(confusion(self.counts, mask), self.space, rule)
+                table[f"IoU{rule.suffix}@{mask}"] = [s for s in scores if s.name not in rule.skip]
         if "rays_truth" in self.counts:
             for threshold, scores in ray_class_scores(self.counts, self.space).items():
                 table[f"RayIoU@{threshold}"] = scores
