@@ -13,9 +13,10 @@ from .errors import ConfigError, closest
 def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
     """Read a config file, apply `--cfg-options`, then the profile that the config names.
 
-    A profile (`configs/_base_/profiles/*.py`) is `profile = dict(name=..., arguments={class name: {argument: value}})`.
-    Every dict of the config whose `type` is one of those classes receives the arguments that it does not set itself:
-    this is how all published quirks are switched on by one base file (design, section 4).
+    A profile (`configs/_base_/profiles/*.py`) is `profile = dict(name=..., arguments={class name: {argument:
+    value}})`. Every dict of the config whose `type` is one of those classes receives the arguments that it
+    does not set itself: this is how all published quirks are switched on by one base file (design,
+    section 4).
 
     Args:
         path: config file.
@@ -42,7 +43,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
 
 
 def _require_key(cfg: Config, dotted: str) -> None:
-    """Refuse an option whose parent does not exist; the last part may be new only inside a dict with a `type`."""
+    """Refuse an option whose parent does not exist; only a dict with a `type` may get a new last part."""
     node: Any = cfg
     parts = dotted.split(".")
     for depth, part in enumerate(parts):

@@ -1,4 +1,6 @@
-"""The registries of OccStudio: children of mmengine's, so that `type='mmdet.ResNeXt'` of an installed mmdet works too."""
+"""The registries of OccStudio: children of mmengine's, so that `type='mmdet.ResNeXt'` of an installed mmdet
+works too.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from .errors import ConfigError, closest
 SCOPE = "mmdet3d_plugin"
 
 
-def _check_arguments(cfg: dict, registry: Registry) -> None:
+def check_arguments(cfg: dict, registry: Registry) -> None:
     """Refuse a key that the class does not take, before the class sees it, and name the nearest valid key."""
     if not isinstance(cfg, dict) or "type" not in cfg:
         return
@@ -24,10 +26,13 @@ def _check_arguments(cfg: dict, registry: Registry) -> None:
             f"no {registry.name} is registered under the name {cfg['type']!r}",
             expected=closest(str(cfg["type"]), known),
         )
-    if not inspect.isclass(kind) or not kind.__module__.startswith(f"{SCOPE}."):
+    if not inspect.isclass(kind):
         return
-    parameters = inspect.signature(kind.__init__).parameters
-    valid = [name for name in parameters if name != "self"]
+    parameters = inspect.signature(kind.__init__).parameters.values()
+    ours = kind.__module__.startswith(f"{SCOPE}.")
+    if not ours and any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return
+    valid = [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)][1:]
     for key in cfg:
         if key not in valid and key not in ("type", "_scope_"):
             raise ConfigError(
@@ -38,13 +43,15 @@ def _check_arguments(cfg: dict, registry: Registry) -> None:
 
 
 def build(cfg: dict, registry: Registry, *args: Any, **kwargs: Any) -> Any:
-    """Build an object of a registry; a misspelt key or type is a :class:`ConfigError` that names the closest one."""
-    _check_arguments(cfg, registry)
+    """Build an object of a registry; a misspelt key or type is a :class:`ConfigError` that names the closest
+    one.
+    """
+    check_arguments(cfg, registry)
     return build_from_cfg(cfg, registry, *args, **kwargs)
 
 
 def _build_model(cfg: dict, registry: Registry, *args: Any, **kwargs: Any) -> Any:
-    _check_arguments(cfg, registry)
+    check_arguments(cfg, registry)
     return build_model_from_cfg(cfg, registry, *args, **kwargs)
 
 

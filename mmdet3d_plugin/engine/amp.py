@@ -17,8 +17,8 @@ from .distributed import local_device
 class BFloat16OptimWrapper(OptimWrapper):
     """Runs the forward pass under bfloat16 autocast; weights, optimiser and losses stay float32.
 
-    bfloat16 has the exponent range of float32, so that gradients need no loss scaling. Geometry must not be rounded to
-    8 bits: stages compute coordinates outside of autocast.
+    bfloat16 has the exponent range of float32, so that gradients need no loss scaling. Geometry must not be
+    rounded to 8 bits: stages compute coordinates outside of autocast.
 
     Args:
         optimizer: the optimiser.

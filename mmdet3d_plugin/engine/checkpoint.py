@@ -1,12 +1,12 @@
 """Checkpoints on disk: written atomically by all processes together, the newest two kept.
 
-    WORK_DIR/checkpoints/samples_000001600/model.pth     meta, state_dict: the weights to test with (averaged if EMA is on)
-                                           trainer.pth   weights being trained, optimiser, hooks, position
-                                           rank_0.pth    random generators and temporal state of every process
+    WORK_DIR/checkpoints/samples_000001600/model.pth    meta, and the weights to test with (averaged by EMA)
+                                           trainer.pth  weights in training, optimiser, hooks, position
+                                           rank_0.pth   random generators and stream of every process
     WORK_DIR/latest -> checkpoints/samples_000001600
 
-A checkpoint is a directory that gets its name only when every file in it has reached the disk, so whatever carries this
-name is complete. All files are readable with `torch.load(weights_only=True)`.
+A checkpoint is a directory that gets its name only when every file in it has reached the disk, so whatever
+carries this name is complete. All files are readable with `torch.load(weights_only=True)`.
 """
 
 from __future__ import annotations
@@ -130,6 +130,27 @@ def load_file(path: Path) -> dict[str, Any]:
             found=str(error).splitlines()[0],
             fix="remove its directory to continue from the checkpoint before it",
         ) from error
+
+
+def load_own_state(checkpoint: Path, processes: int) -> dict[str, Any]:
+    """Random generators and temporal state of this process.
+
+    Args:
+        checkpoint: directory of the checkpoint.
+        processes: how many wrote it. Where there is another number now, the streams are dealt out anew, lane
+            by lane, and `rng` is None.
+    """
+    if processes == distributed.world_size():
+        return load_file(checkpoint / f"rank_{distributed.rank()}.pth")
+    streams = [load_file(checkpoint / f"rank_{i}.pth")["stream"] for i in range(processes)]
+    stream: dict[str, dict[str, Any]] = {}
+    for stage, first in streams[0].items():
+        fields = {key: [s[stage][key] for s in streams] for key in first if key != "kind"}
+        mine = {
+            k: torch.cat(v).chunk(distributed.world_size())[distributed.rank()] for k, v in fields.items()
+        }
+        stream[stage] = {"kind": first["kind"], **mine}
+    return {"rng": None, "stream": stream}
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -44,7 +44,8 @@ def _read_slurm() -> None:
 def init_processes(launcher: Launcher, timeout_minutes: float = 60.0) -> None:
     """Join the process group, with NCCL where there is CUDA and gloo elsewhere.
 
-    Must run before the Runner is built: the launcher of mmengine selects a CUDA device also where there is none.
+    Must run before the Runner is built: the launcher of mmengine selects a CUDA device also where there is
+    none.
     """
     if launcher == "none" or distributed.is_initialized():
         return
@@ -109,9 +110,9 @@ def broadcast_tensors(module: nn.Module) -> None:
 class StreamingDataParallel(MMDistributedDataParallel):
     """Data parallel training on CUDA and on CPU.
 
-    On CPU `device_ids` must be None. Unused parameters are searched for there, because that also stops PyTorch from
-    re-ordering its gradient buckets after the first step: a resumed run then adds gradients in the same order as one
-    that was never stopped, and its losses are bit-equal.
+    On CPU `device_ids` must be None. Unused parameters are searched for there, because that also stops
+    PyTorch from re-ordering its gradient buckets after the first step: a resumed run then adds gradients in
+    the same order as one that was never stopped, and its losses are bit-equal.
     """
 
     def __init__(self, module: nn.Module, find_unused_parameters: bool = False):

@@ -28,7 +28,7 @@ class TrainPlan:
     def __post_init__(self) -> None:
         if min(self.samples, self.global_batch, self.checkpoint_every) < 1 or self.val_every < 0:
             raise ConfigError(
-                "train_cfg: samples, global_batch and checkpoint_every must be positive, val_every at least 0",
+                "train_cfg: samples, global_batch and checkpoint_every must be positive, val_every 0 or more",
                 found=self,
             )
 
@@ -65,7 +65,7 @@ class TrainPlan:
         return self.global_batch // processes
 
     def is_due(self, every: int, step: int) -> bool:
-        """True if after `step` optimiser steps (1 for the first) something that happens `every` samples is due."""
+        """True if something that happens `every` samples is due after `step` steps (1 = the first)."""
         if every == 0:
             return False
         seen, before = step * self.global_batch, (step - 1) * self.global_batch

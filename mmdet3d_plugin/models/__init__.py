@@ -2,10 +2,12 @@
 
 from . import heads, image_encoders, losses, temporal, view_transformers, volume_encoders
 from .network import OccupancyNetwork
+from .occupancy_model import OccupancyModel
 from .preprocessor import ImagePreprocessor
 
 __all__ = [
     "ImagePreprocessor",
+    "OccupancyModel",
     "OccupancyNetwork",
     "heads",
     "image_encoders",

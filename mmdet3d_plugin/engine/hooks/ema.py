@@ -21,9 +21,9 @@ from ..distributed import unwrapped
 class RampedEma(Hook):
     """Average of every floating tensor of the model, batch-norm statistics included (spec 8.3).
 
-    Update number u (counting from `init_updates`) keeps the share d(u) = decay * (1 - exp(-u / ramp)) of the average
-    and takes the rest from the model. A tensor that is reached by two names is averaged once (spec 99, A4).
-    Validation and checkpoints use the average.
+    Update number u (counting from `init_updates`) keeps the share d(u) = decay * (1 - exp(-u / ramp)) of the
+    average and takes the rest from the model. A tensor that is reached by two names is averaged once (spec
+    99, A4). Validation and checkpoints use the average.
 
     Args:
         decay: share kept in the limit.
@@ -86,7 +86,7 @@ class RampedEma(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Continue the average of a checkpoint."""
-        if "averaged" not in checkpoint:
+        if "ema_updates" not in checkpoint:
             raise CheckpointError(
                 "the checkpoint to resume holds no averaged weights",
                 fix="resume with the config it was trained with",

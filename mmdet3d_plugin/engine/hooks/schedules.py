@@ -1,4 +1,4 @@
-"""Quantities that follow the number of samples seen. Stateless: a resumed run needs nothing but its position."""
+"""Quantities that follow the number of samples seen, and nothing else: a resumed run needs its position."""
 
 from __future__ import annotations
 

@@ -29,8 +29,9 @@ LOG_FILE = "log.jsonl"
 class TrainingLog(Hook):
     """Logs the mean over `every` optimiser steps and over all processes.
 
-    The file `WORK_DIR/log.jsonl` holds one object per record: `{"mode": "train", "samples": ..., "loss": ..., ...}` and
-    `{"mode": "val", "samples": ..., metrics}`. A resumed run first drops the records that it is about to repeat.
+    The file `WORK_DIR/log.jsonl` holds one object per record: `{"mode": "train", "samples": ..., "loss": ...,
+    ...}` and `{"mode": "val", "samples": ..., metrics}`. A resumed run first drops the records that it is
+    about to repeat.
 
     Args:
         every: optimiser steps per record.
@@ -78,7 +79,7 @@ class TrainingLog(Hook):
         self._step_started = time.perf_counter()
 
     def flush(self, runner: Runner, samples: int) -> None:
-        """Write the record of the steps since the last one, if there are any; called by all processes together.
+        """Write the record of the steps since the last one, if there are any; by all processes together.
 
         Raises:
             OccStudioError: the loss is not finite any more.
@@ -151,7 +152,7 @@ def read_log(work_dir: str | Path) -> list[dict[str, Any]]:
 
 
 def _drop_records_after(path: Path, samples: int) -> None:
-    """Keep training records up to `samples`, validations before it (the one at `samples` is repeated on resuming)."""
+    """Keep training records up to `samples`, and validations before it: the one at `samples` is repeated."""
     kept = [
         record
         for record in read_log(path.parent)

@@ -1,0 +1,158 @@
+"""Scoring a model on a data set with any number of processes."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from torch.utils.data import Dataset
+
+from ..datasets.samplers import SceneShardSampler
+from ..errors import EvaluationError
+from ..evaluation import EvaluationState, OccupancyEvaluator, merge_states, write_prediction
+from ..models.occupancy_model import OccupancyModel
+from ..structures import OccBatch, OccLabels
+from .distributed import all_gather, broadcast_tensors, local_device, rank, world_size
+from .loaders import build_loader, checked
+
+_SECONDS_BETWEEN_REPORTS = 15.0
+
+
+@dataclass
+class EvaluationResult:
+    """What an evaluation has found, equal on every process.
+
+    Attributes:
+        state: counts over the whole data set.
+        seconds: wall time.
+    """
+
+    state: EvaluationState
+    seconds: float
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Metric name -> fraction."""
+        return self.state.compute()
+
+
+def evaluate(
+    model: OccupancyModel,
+    dataset: Any,
+    evaluator: OccupancyEvaluator,
+    *,
+    num_workers: int = 0,
+    images_from: Callable[[int], int] | None = None,
+    save_dir: str | Path | None = None,
+) -> EvaluationResult:
+    """Stream every scene of a data set through a model and score it. Called by all processes together.
+
+    Whole scenes are dealt to the processes, so that histories are those of a single process; each sample is
+    scored exactly once, which is asserted; only counts travel between processes. A process without a scene
+    waits.
+
+    Args:
+        model: its weights on rank 0 are used on all processes.
+        dataset: key frames with targets and, for the ray metric, ray origins.
+        evaluator: without counts so far.
+        num_workers: loader processes of each process.
+        images_from: control experiment: number of a sample -> number of the sample whose images the model is
+            fed instead, see :func:`images_of_another_scene`.
+        save_dir: where to write the predictions, nowhere if None.
+
+    Returns:
+        the counts of all processes.
+
+    Raises:
+        EvaluationError: samples are missing or were scored twice, or predictions do not fit the labels.
+        DataError: a sample cannot be loaded.
+    """
+    started = time.perf_counter()
+    sampler = SceneShardSampler(dataset.sequences, rank=rank(), world_size=world_size())
+    shown = dataset if images_from is None else _WithImagesOf(dataset, images_from)
+    loader = build_loader(shown, sampler, num_workers)
+    was_training = model.training
+    model.to(local_device()).eval()
+    broadcast_tensors(model)
+    model.reset_stream()
+    report = _Progress(len(sampler))
+    scene_of = dict(zip(dataset.tokens.tolist(), dataset.scene_names.tolist()))
+    with torch.inference_mode():
+        for batch in checked(loader, len(sampler)):
+            labels = model.val_step(batch)
+            evaluator.update(labels.occupancy, batch.targets, batch.frames[-1].meta.token)
+            if save_dir is not None:
+                _save(labels, batch, scene_of, Path(save_dir))
+            report.step()
+    model.reset_stream()
+    model.train(was_training)
+    state = merge_states(all_gather(evaluator.state()))
+    state.check_complete(dataset.tokens.tolist())
+    return EvaluationResult(state, time.perf_counter() - started)
+
+
+def images_of_another_scene(dataset: Any) -> Callable[[int], int]:
+    """A control for `evaluate(images_from=...)`: the frame of the next scene at the same position in its
+    scene.
+
+    What a model still scores with these images it owes to statistics of the labels, not to what it sees.
+
+    Raises:
+        EvaluationError: the data set has one scene only.
+    """
+    scenes = [np.asarray(sequence) for sequence in dataset.sequences]
+    if len(scenes) < 2:
+        raise EvaluationError("images of another scene need at least two scenes", found=len(scenes))
+    donors = np.empty(len(dataset), dtype=np.int64)
+    for frames, others in zip(scenes, scenes[1:] + scenes[:1]):
+        donors[frames] = others[np.minimum(np.arange(len(frames)), len(others) - 1)]
+    return lambda index: int(donors[index])
+
+
+class _WithImagesOf(Dataset):
+    """Samples that carry the images of other samples; calibration, motion and targets stay their own."""
+
+    def __init__(self, dataset: Any, donor_of: Callable[[int], int]):
+        self.dataset, self.donor_of, self.tokens = dataset, donor_of, dataset.tokens
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, request: Any) -> Any:
+        index = request[0] if isinstance(request, tuple) else request
+        sample, donor = copy.copy(self.dataset[index]), self.dataset[self.donor_of(index)]
+        sample.images, sample.adjacent_images = donor.images, donor.adjacent_images
+        return sample
+
+
+def _save(labels: OccLabels, batch: OccBatch, scene_of: dict[str, str], folder: Path) -> None:
+    for lane, token in enumerate(batch.frames[-1].meta.token):
+        flow = None if labels.flow is None else labels.flow[lane]
+        write_prediction(folder, scene_of[token], token, labels.occupancy[lane], flow)
+
+
+class _Progress:
+    """A log line now and then, by rank 0."""
+
+    def __init__(self, count: int):
+        self.count, self.done = count, 0
+        self.started = self.reported = time.perf_counter()
+
+    def step(self) -> None:
+        self.done += 1
+        now = time.perf_counter()
+        if now - self.reported < _SECONDS_BETWEEN_REPORTS and self.done < self.count:
+            return
+        self.reported = now
+        per_sample = (now - self.started) / self.done
+        left = timedelta(seconds=round(per_sample * (self.count - self.done)))
+        line = f"evaluated {self.done}/{self.count} samples of process 0  {per_sample:.3f} s each  eta {left}"
+        print_log(line, logger="current")
