@@ -118,4 +118,5 @@ def warp_volume(features: Tensor, matrix: Tensor) -> Tensor:
     Returns:
         [B, C, Z, Y, X]; what was not seen before is zero.
     """
-    return sample_volume(features, warp_locations(matrix, tuple(features.shape[2:])))
+    depth, height, width = features.shape[2:]
+    return sample_volume(features, warp_locations(matrix, (depth, height, width)))

@@ -44,7 +44,7 @@ class VoxelGrid:
     @classmethod
     def from_config(cls, cfg: VoxelGrid | dict) -> VoxelGrid:
         """Build from a config value: `dict(lower=..., upper=..., shape=...)`, or pass a grid through."""
-        return cfg if isinstance(cfg, cls) else cls(**cfg)
+        return cfg if isinstance(cfg, VoxelGrid) else cls(**cfg)
 
     @property
     def voxel_size(self) -> tuple[float, float, float]:
