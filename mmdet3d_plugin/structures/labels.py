@@ -90,13 +90,14 @@ OPENOCCUPANCY = _space("OpenOccupancy", ("others", *_NUSCENES_16, "free"))
 OCC3D_WAYMO = LabelSpace(
     "Occ3D-Waymo",
     (
-        "general_object", "vehicle", "pedestrian", "sign", "bicyclist", "traffic_light", "pole", "construction_cone",
-        "bicycle", "motorcycle", "building", "vegetation", "tree_trunk", "road", "walkable", "free",
+        "general_object", "vehicle", "pedestrian", "sign", "bicyclist", "traffic_light", "pole",
+        "construction_cone", "bicycle", "motorcycle", "building", "vegetation", "tree_trunk", "road",
+        "walkable", "free",
     ),
     (
-        (90, 90, 90), (0, 150, 245), (255, 0, 0), (255, 120, 50), (255, 105, 180), (0, 255, 127), (112, 128, 144),
-        (255, 240, 150), (255, 192, 203), (200, 180, 0), (230, 230, 250), (0, 175, 0), (139, 69, 19),
-        (255, 0, 255), (75, 0, 75), (255, 255, 255),
+        (90, 90, 90), (0, 150, 245), (255, 0, 0), (255, 120, 50), (255, 105, 180), (0, 255, 127),
+        (112, 128, 144), (255, 240, 150), (255, 192, 203), (200, 180, 0), (230, 230, 250), (0, 175, 0),
+        (139, 69, 19), (255, 0, 255), (75, 0, 75), (255, 255, 255),
     ),
     free=15,
     dynamic=(1, 2, 4, 8, 9),
