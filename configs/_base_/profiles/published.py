@@ -2,6 +2,18 @@
 profile = dict(
     name="published",
     arguments=dict(
+        # models
+        ImagePreprocessor=dict(channel_order="bgr"),  # A5: blue normalised with the statistics of red
+        StereoCostVolume=dict(validity="zero_feature", pixel_anchor="corners", depth_anchor="edge"),  # A6, spec/02
+        DepthSplat=dict(pixel_anchor="corners", depth_anchor="edge"),  # spec/02: frustum not at the cells' centres
+        HardPooling=dict(rounding="truncate"),  # A15: one voxel below the lower bounds is folded in
+        SoftFilling=dict(anchor="corner"),  # A16: features shifted by half a voxel
+        ConcatHistory=dict(anchor="corner", warp_initial_copies=True),  # A7, A8
+        VoxelClassifier=dict(void_channel=True),  # channel 0 is a class that no label uses
+        VoxelCrossEntropy=dict(void_channel=True),
+        PrototypeMaskHead=dict(void_channel=True),
+        MaskLoss=dict(void_channel=True),
+        ImageSemanticsLoss=dict(void_channel=True),
         # data
         NuScenesOccDataset=dict(key_frame="cam_front_ego"),  # F1: cameras in the ego frame of CAM_FRONT's time
         ImagePipeline=dict(resampling="pil", pixel_center=False),  # F14: no half-pixel terms in the matrices
