@@ -23,7 +23,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         options: dotted keys and values, as `--cfg-options` gives them; a key must exist in the config.
 
     Raises:
-        ConfigError: the file does not exist, or an option names a key that the config does not have.
+        ConfigError: the file is missing or cannot be read, or an option names a key that the config lacks.
     """
     path = Path(path)
     if not path.is_file():
@@ -32,7 +32,10 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
             f"config file {path} does not exist",
             expected=closest(path.name, siblings) if siblings else "a .py file",
         )
-    cfg = Config.fromfile(path)
+    try:
+        cfg = Config.fromfile(path)
+    except (KeyError, SyntaxError, FileNotFoundError) as error:
+        raise ConfigError(f"config file {path} cannot be read", found=error) from error
     for key in options or {}:
         _require_key(cfg, key)
     cfg.merge_from_dict(options or {})

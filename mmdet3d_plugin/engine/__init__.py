@@ -1,0 +1,16 @@
+"""Training, evaluation and checkpoints. Everything that knows mmengine's Runner lives here."""
+
+from . import amp, hooks
+from .evaluate import EvaluationResult, evaluate, images_of_another_scene
+from .runner import train
+from .scoring import score_checkpoint
+
+__all__ = [
+    "EvaluationResult",
+    "amp",
+    "evaluate",
+    "hooks",
+    "images_of_another_scene",
+    "score_checkpoint",
+    "train",
+]

@@ -1,0 +1,154 @@
+"""The command line: `occstudio train | test | demo | doctor`, and the wrapper that every tool runs in."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import DictAction
+
+from .config import load_config
+from .errors import OccStudioError
+
+_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+def guard(command: Callable[[], int | None]) -> int:
+    """Run a command; turn what a user can act on into a message and an exit status.
+
+    Returns:
+        0 or what the command returns; 1 after an :class:`OccStudioError` or a full disk; 130 after Ctrl-C.
+        Every other exception is a defect of ours and keeps its traceback.
+    """
+    try:
+        return command() or 0
+    except OccStudioError as error:
+        _say(f"error: {error}")
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _say(f"error: the disk is full: {error}\n  do this:  free space; checkpoints are intact, use --resume")
+        return 1
+    except KeyboardInterrupt:
+        _say("interrupted: nothing half-written is left; the same command with --resume continues a training")
+        return _INTERRUPTED
+
+
+def _say(message: str) -> None:
+    """Write to stderr. Of several processes with the same message, the launcher lets one live long enough."""
+    number = int(os.environ.get("RANK", 0))
+    if number:
+        time.sleep(3.0)
+        message = f"[process {number}] {message}"
+    sys.stderr.write(f"{message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of `occstudio`; returns the exit status."""
+    return guard(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    parser = argparse.ArgumentParser(prog="occstudio", description="Camera-based 3D semantic occupancy")
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_train(commands.add_parser("train", help="train a model"))
+    _add_test(commands.add_parser("test", help="score a checkpoint"))
+    _add_doctor(commands.add_parser("doctor", help="say what this installation can do"))
+    chosen = parser.parse_args(arguments)
+    return chosen.run(chosen) or 0
+
+
+def _add_config_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        metavar="KEY=VALUE",
+        help="override keys of the config, for example train_cfg.samples=100",
+    )
+    parser.add_argument(
+        "--launcher", choices=("none", "pytorch", "slurm"), default="none", help="how processes are started"
+    )
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", help="config file")
+    parser.add_argument(
+        "--work-dir", help="for checkpoints and logs (default: work_dirs/<name of the config>)"
+    )
+    parser.add_argument("--resume", action="store_true", help="continue from the newest checkpoint")
+    parser.add_argument("--amp", action="store_true", help="forward pass in bfloat16")
+    _add_config_options(parser)
+    parser.set_defaults(run=_train)
+
+
+def _add_test(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", help="config file")
+    parser.add_argument("checkpoint", help=".pth file, checkpoint directory, or work directory of a training")
+    parser.add_argument("--metrics", nargs="+", help="miou, ray_iou (default: those of the config)")
+    parser.add_argument("--out", help="result file (default: work_dirs/<name of the config>/result.json)")
+    parser.add_argument("--save", metavar="DIR", help="write the predictions")
+    parser.add_argument(
+        "--shuffle-images", action="store_true", help="control: feed the images of another scene"
+    )
+    _add_config_options(parser)
+    parser.set_defaults(run=_test)
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--folder", default=".", help="where data/ and work_dirs/ are (default: here)")
+    parser.set_defaults(run=_doctor)
+
+
+def _train(options: argparse.Namespace) -> None:
+    from .engine import train
+
+    cfg = load_config(options.config, options.cfg_options)
+    work_dir = options.work_dir or Path("work_dirs") / Path(options.config).stem
+    train(cfg, work_dir, resume=options.resume, amp=options.amp, launcher=options.launcher)
+
+
+def _test(options: argparse.Namespace) -> None:
+    from .engine import score_checkpoint
+
+    cfg = load_config(options.config, options.cfg_options)
+    name = "_".join(["result", *(options.metrics or []), *(["shuffled"] if options.shuffle_images else [])])
+    score_checkpoint(
+        cfg,
+        options.checkpoint,
+        options.out or Path("work_dirs") / Path(options.config).stem / f"{name}.json",
+        metrics=options.metrics,
+        save_dir=options.save,
+        shuffle_images=options.shuffle_images,
+        launcher=options.launcher,
+    )
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from .engine.doctor import examine
+
+    findings = examine(Path(options.folder))
+    table: Any = Table(show_header=False, show_edge=False)
+    for finding in findings:
+        table.add_row("ok" if finding.ok else "PROBLEM", finding.topic, finding.text)
+    ready = all(finding.ok for finding in findings)
+    console = Console()
+    console.print(table)
+    console.print(
+        "the demo can run: make demo" if ready else "the demo cannot run until the problems are solved"
+    )
+    return 0 if ready else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
