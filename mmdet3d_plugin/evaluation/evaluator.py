@@ -1,21 +1,27 @@
-"""The evaluator: batches in, counts kept, metrics out. The same object in training, testing and offline
-scoring."""
+"""The evaluator: batches in, counts kept, metrics out; the same in training, testing and offline scoring."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from ..errors import ConfigError, EvaluationError, closest
 from ..structures import LabelSpace, OccTargets, VoxelGrid
+from .flow import challenge_counts, empty_challenge_counts, empty_flow_counts, flow_counts
 from .miou import empty_voxel_counts, voxel_counts
 from .ray_iou import cast_frame, empty_ray_counts, ray_counts
+from .samples import Sample, SampleChecker
 from .scores import ClassScore, Mode
 from .state import EvaluationState
 
-_EMPTY = {"miou": empty_voxel_counts, "ray_iou": empty_ray_counts}
+_EMPTY = {
+    "miou": empty_voxel_counts,
+    "ray_iou": empty_ray_counts,
+    "flow": empty_flow_counts,
+    "challenge": empty_challenge_counts,
+}
 
 
 class OccupancyEvaluator:
@@ -24,12 +30,14 @@ class OccupancyEvaluator:
     Args:
         space: label space of prediction and truth.
         grid: grid of prediction and truth.
-        metrics: "miou" (mIoU, mIoU_D, IoU inside the camera mask and on all voxels) and "ray_iou".
+        metrics: "miou" (mIoU, mIoU_D and IoU inside the camera mask and on all voxels), "ray_iou", "flow"
+            (velocity errors and OccScore, with the RayIoU that it is made of) and "challenge" (the OpenOcc
+            challenge program).
         mode: "published" reproduces published numbers bit for bit, quirks included; "corrected" removes the
             quirks (docs/metrics.md lists them).
 
     Raises:
-        ConfigError: an unknown metric or mode.
+        ConfigError: an unknown metric or mode, or flow metrics for a label space without flow.
     """
 
     def __init__(
@@ -40,113 +48,88 @@ class OccupancyEvaluator:
                 raise ConfigError(f"no metric {name!r}", expected=closest(name, _EMPTY))
         if mode not in ("published", "corrected"):
             raise ConfigError("evaluation mode", found=mode, expected="'published' or 'corrected'")
-        self.space, self.grid, self.metrics = space, grid, tuple(metrics)
-        counts = {k: v for name in metrics for k, v in _EMPTY[name](space.num_classes).items()}
-        self._state = EvaluationState(space, mode, counts)
+        flow = "flow" in metrics or "challenge" in metrics
+        if flow and not space.flow:
+            raise ConfigError(f"{space.name} has no flow", found=f"metrics {tuple(metrics)}")
+        wanted = {*metrics, "ray_iou"} if "flow" in metrics else {*metrics}
+        self.space, self.grid, self.mode = space, grid, mode
+        self.metrics = tuple(name for name in _EMPTY if name in wanted)
+        self._checker = SampleChecker(
+            space, grid, rays=flow or "ray_iou" in wanted, flow=flow, finite_flow=mode == "corrected"
+        )
+        self._counts: dict[str, np.ndarray] = {}
+        self._tokens: dict[str, None] = {}  # an ordered set
+        self.reset()
 
-    def update(self, occupancy: Tensor, targets: OccTargets, tokens: Sequence[str]) -> None:
+    def reset(self) -> None:
+        """Forget all samples."""
+        self._counts = {
+            key: value for name in self.metrics for key, value in _EMPTY[name](self.space.num_classes).items()
+        }
+        self._tokens = {}
+
+    def update(
+        self, occupancy: Tensor, targets: OccTargets, tokens: Sequence[str], flow: Tensor | None = None
+    ) -> None:
         """Score a batch. A batch that raises leaves the counts as they were.
 
         Args:
             occupancy: [B, Z, Y, X] uint8 predicted label ids.
-            targets: `occupancy` [B, Z, Y, X]; `mask_camera` where the data set has one; `ray_origins` for
-                RayIoU.
+            targets: `occupancy` [B, Z, Y, X]; `mask_camera` where the data set has one; `ray_origins` where
+                rays are cast; `flow` [B, 2, Z, Y, X] for flow metrics.
             tokens: B sample tokens.
+            flow: [B, 2, Z, Y, X] predicted velocity in m/s, for flow metrics.
 
         Raises:
             EvaluationError: a shape, dtype or label is wrong, a target is missing, or a sample comes twice.
         """
-        truth = self._check(occupancy, targets, tokens)
-        for index, token in enumerate(tokens):
-            self._add(self._count(occupancy[index], truth[index], targets, index))
-            self._state.tokens.append(token)
+        repeated = [t for i, t in enumerate(tokens) if t in self._tokens or t in tokens[:i]]
+        if repeated:
+            raise EvaluationError(f"sample {', '.join(repeated)} was scored already")
+        if "miou" in self.metrics and self._tokens:
+            masked = bool(self._counts["frames_with_camera_mask"])
+            if masked != (targets.mask_camera is not None):
+                raise EvaluationError(
+                    f"camera mask of sample {', '.join(tokens)}",
+                    found="none" if masked else "a mask",
+                    expected="a mask in every sample or in none",
+                )
+        samples = self._checker.split(occupancy, targets, tokens, flow)
+        for token, sample in zip(tokens, samples):
+            for name, value in self._count(sample).items():
+                self._counts[name] = self._counts[name] + value
+            self._tokens[token] = None
 
-    def _count(self, prediction: Tensor, truth: Tensor, targets: OccTargets, index: int) -> dict:
-        counts = {}
+    def _count(self, sample: Sample) -> dict[str, np.ndarray]:
+        counts: dict[str, np.ndarray] = {}
         if "miou" in self.metrics:
-            mask = targets.mask_camera
-            inside = None if mask is None else mask[index].to(prediction.device)
-            counts.update(voxel_counts(prediction, truth, inside, self.space.num_classes))
+            classes = self.space.num_classes
+            counts.update(voxel_counts(sample.prediction, sample.truth, sample.mask, classes))
+        if sample.origins is None:
+            return counts
+        scene = (sample.origins, self.grid, self.space)
         if "ray_iou" in self.metrics:
-            assert targets.ray_origins is not None  # checked for the batch
-            origins = targets.ray_origins[index]
-            rays = cast_frame(prediction, truth, origins, self.grid, self.space, self._state.mode)
+            rays = cast_frame(sample.prediction, sample.truth, *scene, self.mode)
             counts.update(ray_counts(rays, self.space))
+            if "flow" in self.metrics and sample.flow is not None:
+                counts.update(flow_counts(*sample.flow, sample.truth, rays, self.space))
+        if "challenge" in self.metrics and sample.flow is not None:
+            prediction, truth = zip((sample.prediction, sample.truth), sample.flow)
+            counts.update(challenge_counts(prediction, truth, *scene))
         return counts
 
-    def _add(self, counts: dict) -> None:
-        for name, value in counts.items():
-            self._state.counts[name] = self._state.counts[name] + value
-
     def state(self) -> EvaluationState:
-        """What was counted so far, independent of later updates."""
-        return EvaluationState(
-            self.space, self._state.mode, dict(self._state.counts), list(self._state.tokens)
-        )
-
-    def reset(self) -> None:
-        """Forget all samples."""
-        for name, value in self._state.counts.items():
-            self._state.counts[name] = value * 0
-        self._state.tokens.clear()
+        """What was counted so far; later updates do not change it."""
+        return EvaluationState(self.space, self.mode, dict(self._counts), list(self._tokens))
 
     def compute(self) -> dict[str, float]:
-        """All metrics as fractions; NaN where nothing was scored."""
-        return self._state.compute()
+        """All metrics; IoUs as fractions, velocity errors in m/s, NaN where nothing was scored."""
+        return self.state().compute()
 
     def class_table(self) -> dict[str, list[ClassScore]]:
         """Score and status of every class, by metric."""
-        return self._state.class_table()
+        return self.state().class_table()
 
     def check_complete(self, expected: Iterable[str]) -> None:
         """Require that exactly the expected samples were scored, each once; see `EvaluationState`."""
-        self._state.check_complete(expected)
-
-    def _check(self, occupancy: Tensor, targets: OccTargets, tokens: Sequence[str]) -> Tensor:
-        """Refuse what cannot be scored; returns the truth on the device of the prediction."""
-        names = ", ".join(tokens)
-        repeated = set(tokens) & set(self._state.tokens) or (
-            set(tokens) if len(set(tokens)) < len(tokens) else None
-        )
-        if repeated:
-            raise EvaluationError(f"sample {', '.join(sorted(repeated))} was scored already")
-        truth = targets.occupancy
-        if truth is None:
-            raise EvaluationError(f"no ground truth for sample {names}")
-        volumes = {"prediction": occupancy, "ground truth": truth}
-        if targets.mask_camera is not None:
-            volumes["camera mask"] = targets.mask_camera
-        for what, volume in volumes.items():
-            dtype = torch.bool if what == "camera mask" else torch.uint8
-            if tuple(volume.shape) != (len(tokens), *self.grid.zyx) or volume.dtype != dtype:
-                raise EvaluationError(
-                    f"{what} of sample {names}",
-                    found=f"{volume.dtype} {tuple(volume.shape)}",
-                    expected=f"{dtype} [B, Z, Y, X] = {(len(tokens), *self.grid.zyx)}",
-                )
-        for token, volume in zip(tokens, occupancy):
-            if int(volume.max()) >= self.space.num_classes:
-                raise EvaluationError(
-                    f"prediction of sample {token} holds a label that {self.space.name} does not have",
-                    found=int(volume.max()),
-                    expected=f"0 to {self.space.num_classes - 1}",
-                )
-        self._check_auxiliary(targets, len(tokens), names)
-        return truth.to(occupancy.device)
-
-    def _check_auxiliary(self, targets: OccTargets, batch: int, names: str) -> None:
-        if "ray_iou" in self.metrics and (targets.ray_origins is None or len(targets.ray_origins) != batch):
-            raise EvaluationError(
-                f"RayIoU needs the ray origins of sample {names}",
-                found=None if targets.ray_origins is None else f"{len(targets.ray_origins)} sets of origins",
-                expected=f"{batch} sets of origins",
-                fix="load them with the targets (`lidar_origins`)",
-            )
-        if "miou" in self.metrics and self._state.tokens:
-            had_mask = bool(self._state.counts["frames_with_camera_mask"])
-            if had_mask != (targets.mask_camera is not None):
-                raise EvaluationError(
-                    f"camera mask of sample {names}",
-                    found="present" if targets.mask_camera is not None else "none",
-                    expected="a mask in every sample or in none",
-                )
+        self.state().check_complete(expected)

@@ -24,29 +24,19 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def march_volumes(
-    occupied: Tensor, origins: Tensor, rays: Tensor, lower: Tensor, edge: float, *, floor: bool
+    occupied: Tensor, first: Tensor, second: Tensor, floor: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compiled twin of the reference traversal in `ray_casting.py`, same arguments and results."""
     volumes, depth, height, width = occupied.shape
     bits = occupied[0].to(torch.uint8)
     for index in range(1, volumes):
         bits = bits | (occupied[index].to(torch.uint8) << index)
-    size = (volumes, len(origins), len(rays))
+    size = (volumes, *second.shape[:2])
     cell = np.zeros(size, dtype=np.int32)
     leave = np.full(size, -1.0, dtype=np.float32)
     entered = np.zeros(size[1:], dtype=np.bool_)
-    _march(
-        bits.contiguous().view(-1).numpy(),
-        (width, height, depth),
-        origins.contiguous().numpy(),
-        rays.contiguous().numpy(),
-        lower.numpy(),
-        edge,
-        floor,
-        cell,
-        leave,
-        entered,
-    )
+    flat, shape = bits.contiguous().view(-1).numpy(), (width, height, depth)
+    _march(flat, shape, first[:, 0].contiguous().numpy(), second.numpy(), floor, cell, leave, entered)
     return torch.from_numpy(cell), torch.from_numpy(leave), torch.from_numpy(entered)
 
 
@@ -85,18 +75,17 @@ def _approach(x, y, z, tx, ty, tz, sx, sy, sz, dx, dy, dz, shape):  # type: igno
 
 
 @_compiled
-def _march(bits, shape, origins, rays, lower, edge, floor, out_cell, out_leave, out_entered):  # type: ignore[no-untyped-def]
+def _march(bits, shape, first, second, floor, out_cell, out_leave, out_entered):  # type: ignore[no-untyped-def]
     """Follow every ray. `bits` is the flattened volume; bit v of a voxel: volume v is occupied there."""
     width, height, depth = shape
     volumes, num_origins, num_rays = out_cell.shape
-    start, end, unit = np.empty(3), np.empty(3), np.empty(3)
+    start, unit = np.empty(3), np.empty(3)
     for k in range(num_origins):
         for a in range(3):
-            start[a] = np.float32((origins[k, a] - lower[a]) / edge)
+            start[a] = first[k, a]
         for r in range(num_rays):
             for a in range(3):
-                end[a] = np.float32((origins[k, a] + np.float64(rays[r, a]) - lower[a]) / edge)
-                unit[a] = end[a] - start[a]
+                unit[a] = np.float64(second[k, r, a]) - start[a]
             length = np.sqrt(unit[0] * unit[0] + unit[1] * unit[1] + unit[2] * unit[2])
             x, sx, tx, dx = _axis(start[0], unit[0] / length, floor)
             y, sy, ty, dy = _axis(start[1], unit[1] / length, floor)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..structures import LabelSpace, VoxelGrid
-from .ray_casting import RayHits, cast_rays, lidar_rays
+from .ray_casting import Precision, RayHits, Start, cast_rays, lidar_rays
 from .scores import ClassScore, Mode, class_scores, iou, mean
 
 Counts = dict[str, np.ndarray]
@@ -42,7 +42,13 @@ class FrameRays:
 
 
 def cast_frame(
-    prediction: Tensor, truth: Tensor, origins: Tensor, grid: VoxelGrid, space: LabelSpace, mode: Mode
+    prediction: Tensor,
+    truth: Tensor,
+    origins: Tensor,
+    grid: VoxelGrid,
+    space: LabelSpace,
+    mode: Mode,
+    precision: Precision = "double",
 ) -> FrameRays:
     """Cast the rays of a frame into truth and prediction, in one traversal.
 
@@ -56,10 +62,11 @@ def cast_frame(
         grid: their grid.
         space: their label space.
         mode: "published" or "corrected".
+        precision: of the preparation of the rays, see `cast_rays`.
     """
     occupied = torch.stack((truth, prediction)) != space.free
-    start = "truncate" if mode == "published" else "floor"
-    hits = cast_rays(occupied, origins, lidar_rays(), grid, start=start)  # type: ignore[arg-type]
+    start: Start = "truncate" if mode == "published" else "floor"
+    hits = cast_rays(occupied, origins, lidar_rays(), grid, start=start, precision=precision)
     truth_label = hits.gather(truth, _TRUTH).reshape(-1)
     error = (hits.distance[_PREDICTION] - hits.distance[_TRUTH]).abs().reshape(-1)
     scored, free = truth_label != space.free, truth_label == space.free

@@ -106,7 +106,7 @@ def read_result(path: str | Path) -> Result:
 def format_result(result: Result) -> str:
     """Tables for the console in percent: metrics, then classes with their status. Uses rich if installed."""
     title = result.protocol.title()
-    metrics = [[name, _percent(name, value)] for name, value in result.metrics.items()]
+    metrics = [[name, _with_unit(name, value)] for name, value in result.metrics.items()]
     names = list(result.classes)
     order = {s.name: None for scores in result.classes.values() for s in scores}
     by_class = {metric: {s.name: s for s in scores} for metric, scores in result.classes.items()}
@@ -150,8 +150,10 @@ def _class_cell(score: ClassScore | None) -> str:
     return f"{100 * score.value:.2f}{mark}"
 
 
-def _percent(name: str, value: float) -> str:
-    return "nothing scored" if math.isnan(value) else f"{100 * value:.2f} %"
+def _with_unit(name: str, value: float) -> str:
+    if math.isnan(value):
+        return "nothing scored"
+    return f"{value:.3f} m/s" if "AVE" in name else f"{100 * value:.2f} %"
 
 
 def _to_json(value: float) -> float | None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import EvaluationError
 from ..structures import LabelSpace
+from .flow import challenge_metrics, flow_metrics
 from .miou import confusion, masks_of, voxel_class_scores, voxel_metrics, voxel_rules
 from .ray_iou import ray_class_scores, ray_metrics
 from .scores import ClassScore, Mode
@@ -52,6 +53,9 @@ class EvaluationState:
                 found=_some(repeated),
                 fix="give every sample to one process only",
             )
+        masked = self.counts.get("frames_with_camera_mask"), other.counts.get("frames_with_camera_mask")
+        if self.tokens and other.tokens and masked[0] is not None and bool(masked[0]) != bool(masked[1]):
+            raise EvaluationError("evaluation states with and without a camera mask", found=masked)
         counts = {name: value + other.counts[name] for name, value in self.counts.items()}
         return EvaluationState(self.space, self.mode, counts, [*self.tokens, *other.tokens])
 
@@ -89,6 +93,10 @@ class EvaluationState:
             result.update(voxel_metrics(self.counts, self.space, self.mode))
         if "rays_truth" in self.counts:
             result.update(ray_metrics(self.counts, self.space, self.mode))
+        if "flow_voxels" in self.counts:
+            result.update(flow_metrics(self.counts, self.space, self.mode))
+        if "challenge_truth" in self.counts:
+            result.update(challenge_metrics(self.counts, self.space))
         return result
 
     def class_table(self) -> dict[str, list[ClassScore]]:
