@@ -15,7 +15,7 @@ def trilinear_splat(context: Tensor, weights: Tensor, index: Tensor, shape: Shap
     batch, _, depth = weights.shape[:3]
     location, mass = index.reshape(-1, 3), weights.reshape(-1)
     base = location.detach().floor()
-    sample = torch.arange(batch, device=index.device).repeat_interleave(base.shape[0] // batch)
+    sample = torch.arange(batch, device=index.device).repeat_interleave(weights.shape[1:].numel())
     contributions = []
     for corner in product((0, 1), repeat=3):
         # Dropped points are left out before their weights are computed: an infinity there would turn

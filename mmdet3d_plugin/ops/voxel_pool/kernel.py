@@ -106,7 +106,8 @@ def _voxel_pool_backward(
     bins, num_pixels = weights.shape[2], batch * cameras * height * width
     dtype = accumulation_dtype(context, weights)
     rows = as_rows(context)
-    grad_rows, grad_weights = torch.zeros_like(rows, dtype=dtype), torch.zeros_like(weights, dtype=dtype)
+    grad_rows = rows.new_zeros(rows.shape, dtype=dtype)
+    grad_weights = weights.new_zeros(weights.shape, dtype=dtype)
     blocks = tile(BACKWARD_TILE, channels)
     if num_pixels and channels:
         _backward[(triton.cdiv(num_pixels, blocks["BLOCK_P"]),)](

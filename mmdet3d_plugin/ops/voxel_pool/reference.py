@@ -15,6 +15,6 @@ def voxel_pool(
     """See :func:`mmdet3d_plugin.ops.voxel_pool`."""
     batch, _, depth = weights.shape[:3]
     cells = (index.floor() if rounding == "floor" else index.trunc()).reshape(-1, 3).detach()
-    sample = torch.arange(batch, device=index.device).repeat_interleave(cells.shape[0] // batch)
+    sample = torch.arange(batch, device=index.device).repeat_interleave(weights.shape[1:].numel())
     points, voxels = voxel_ids(cells, sample, shape)
     return sum_points(context, weights.reshape(-1)[points], points, voxels, depth, shape)
