@@ -65,7 +65,9 @@ def read_jpeg(path: Path, size: tuple[int, int], reduction: int = 1) -> np.ndarr
             image = _decode_opencv(data, reduction)
     except (ValueError, cv2.error) as error:
         raise _corrupt(path, error) from error
-    return _of_size(image, (width, height), path)
+    if image.shape[:2] != (height, width):
+        raise _wrong_size(path, data, size)
+    return image
 
 
 def read_jpeg_pillow(path: Path, size: tuple[int, int]) -> Image.Image:
@@ -79,7 +81,8 @@ def read_jpeg_pillow(path: Path, size: tuple[int, int]) -> Image.Image:
         image = Image.open(io.BytesIO(data)).convert("RGB")
     except (OSError, ValueError) as error:
         raise _corrupt(path, error) from error
-    _of_size(np.asarray(image), size, path)
+    if image.size != size:
+        raise _wrong_size(path, data, size)
     return image
 
 
@@ -91,14 +94,13 @@ def _complete_jpeg(path: Path) -> bytes:
     return data
 
 
-def _of_size(image: np.ndarray, size: tuple[int, int], path: Path) -> np.ndarray:
-    if image.shape[1::-1] != size:
-        raise DataError(
-            f"image {path} has another size than its sample_data record promises",
-            found=f"{image.shape[1]} x {image.shape[0]}",
-            expected=f"{size[0]} x {size[1]}",
-        )
-    return image
+def _wrong_size(path: Path, data: bytes, size: tuple[int, int]) -> DataError:
+    width, height = Image.open(io.BytesIO(data)).size
+    return DataError(
+        f"image {path} has another size than its sample_data record promises",
+        found=f"{width} x {height}",
+        expected=f"{size[0]} x {size[1]}",
+    )
 
 
 def _decode_opencv(data: bytes, reduction: int) -> np.ndarray:

@@ -133,10 +133,14 @@ def config(root: Path, **changes: object) -> dict:
         "split": "train",
         "labels": {"type": "Occ3DLabels", "grid": GRID},
         "image": {
-            "type": "ImagePipeline", "size": (32, 88), "resize": (-0.03, 0.055), "flip": 0.5, "rotation": 0.09425
+            "type": "ImagePipeline",
+            "size": (32, 88),
+            "resize": (-0.03, 0.055),
+            "flip": 0.5,
+            "rotation": 0.09425,
         },
         "scene": {"type": "SceneAugmentation", "flip_x": 0.5, "flip_y": 0.5, "rotation": 0.4},
         "depth": {"type": "DepthMaps", "depth_range": (1.0, 45.0), "semantics": True},
         "load_adjacent": True,
-    }  # fmt: skip
+    }
     return arguments | changes
