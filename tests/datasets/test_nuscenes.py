@@ -164,7 +164,7 @@ def test_only_voxels_that_a_camera_sees_are_trained(world):
 
 
 def test_depth_maps_agree_with_the_rig_of_the_model(dataset):
-    """Lidar points in the augmented volume frame, projected by the augmented rig, are where the depth maps say."""
+    """Lidar points projected by the augmented rig of the model are where the depth maps say."""
     for index in range(3):
         sample = dataset[SampleRequest(index, 5)]
         rig = CameraRig(
