@@ -1,1 +1,8 @@
-_base_ = ["../_base_/models/alocc_2d_mini.py", "../_base_/profiles/published.py"]
+_base_ = [
+    "../_base_/models/alocc_2d_mini.py",
+    "../_base_/datasets/occ3d_nuscenes.py",
+    "../_base_/schedules/alocc.py",
+    "../_base_/profiles/published.py",
+    "../_base_/runtime/default.py",
+]
+train_dataloader = dict(dataset=dict(depth=dict(semantics=True)))

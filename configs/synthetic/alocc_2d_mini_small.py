@@ -1,0 +1,9 @@
+_base_ = [
+    "../_base_/models/alocc_2d_mini_tiny.py",
+    "../_base_/datasets/synthetic.py",
+    "../_base_/schedules/synthetic.py",
+    "../_base_/profiles/corrected.py",
+    "../_base_/runtime/default.py",
+]
+train_dataloader = dict(dataset=dict(depth=dict(semantics=True)))
+evaluation = dict(metrics=("miou", "ray_iou"))
