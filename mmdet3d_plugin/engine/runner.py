@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine import registry as mm
 from mmengine.config import Config
 from mmengine.model import convert_sync_batchnorm
 from mmengine.runner import Runner
-from mmengine.visualization import Visualizer
 from torch import nn
 
 from ..apis import build_model, load_checkpoint
 from ..errors import CheckpointError, ConfigError, closest
-from ..registry import HOOKS, SCOPE, check_arguments
+from ..registry import HOOKS, OPTIMIZERS, SCOPE, check_arguments
 from . import checkpoint as ckpt
 from .distributed import (
     Launcher,
@@ -77,6 +75,13 @@ def train(
     return ckpt.saved_checkpoints(Path(work_dir))[-1]
 
 
+class _NoVisualizer:
+    """Stands in for mmengine's, which spends seconds on an empty figure; `TrainingLog` writes the logs."""
+
+    def add_config(self, config: Config) -> None:
+        """The Runner writes the config to the work directory itself."""
+
+
 class OccRunner(Runner):
     """One training. See :func:`train`."""
 
@@ -120,9 +125,9 @@ class OccRunner(Runner):
         """Build the model, checking every key."""
         return build_model(model)
 
-    def build_visualizer(self, visualizer: Any = None) -> Visualizer:
-        """None of mmengine's back ends: the hook `TrainingLog` writes the logs."""
-        return Visualizer.get_instance(self._experiment_name, vis_backends=[], save_dir=str(self.work_dir))
+    def build_visualizer(self, visualizer: Any = None) -> _NoVisualizer:
+        """None: see :class:`_NoVisualizer`."""
+        return _NoVisualizer()
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Move the model to its device and make it data parallel."""
@@ -258,5 +263,5 @@ def _optimiser_config(cfg: Config, amp: bool) -> dict[str, Any]:
     """The `optim_wrapper` of the config, its keys checked against the classes that will receive them."""
     wrapper = dict(cfg.optim_wrapper)
     wrapper["type"] = "BFloat16OptimWrapper" if amp else wrapper.get("type", "OptimWrapper")
-    check_arguments(wrapper["optimizer"], mm.OPTIMIZERS)
+    check_arguments(wrapper["optimizer"], OPTIMIZERS)
     return wrapper

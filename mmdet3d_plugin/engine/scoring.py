@@ -70,11 +70,11 @@ def score_checkpoint(
 def measured_under(cfg: Config, dataset: object, found: EvaluationResult) -> Protocol:
     """The conditions of an evaluation of the test set of a config."""
     data = cfg.test_dataloader.dataset
-    mask = cfg.train_dataloader.dataset.labels.get("mask", "none")
+    mask = cfg.train_dataloader.dataset.get("labels", {}).get("mask", "none")
     return Protocol.from_state(
         found.state,
         dataset.grid,
-        dataset=f"{data.type} {data.version} {data.split}",
+        dataset=" ".join(data[key] for key in ("type", "version", "split") if key in data),
         synthetic=dataset.synthetic,
         training_mask={"none": "all"}.get(mask, mask),
         profile=cfg.profile.name,
