@@ -37,7 +37,8 @@ def write_report(path: str | Path, data: ReportData) -> Path:
     """Write a self-contained HTML file that needs no server and no network.
 
     Args:
-        path: where to write; parent folders are made. An existing file is replaced at once, never half written.
+        path: where to write; parent folders are made. An existing file is replaced at once, never half
+            written.
         data: what to show. Label volumes are embedded without loss, images as JPEG at most 480 pixels wide.
 
     Returns:
@@ -105,8 +106,8 @@ def _frame(view: FrameView) -> dict:
 def pack_volume(volume: np.ndarray) -> str:
     """Bytes of a uint8 array in C order, compressed (zlib, RFC 1950) and base64 coded.
 
-    Occupancy is so redundant (free space, flat ground) that a whole 200 x 200 x 16 volume takes about 20 kB: less than
-    a list of its surface voxels, and nothing is lost.
+    Occupancy is so redundant (free space, flat ground) that a whole 200 x 200 x 16 volume takes about 20 kB:
+    less than a list of its surface voxels, and nothing is lost.
     """
     return base64.b64encode(zlib.compress(np.ascontiguousarray(volume, np.uint8).tobytes(), 9)).decode(
         "ascii"

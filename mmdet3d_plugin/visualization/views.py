@@ -1,4 +1,4 @@
-"""What is shown: frames with ground truth and prediction, loss curves, result tables; and their difference."""
+"""What is shown: frames, loss curves and result tables; and the difference of two label volumes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import DataError
-from ..structures import LabelSpace, VoxelGrid, VolumeFrame
+from ..structures import LabelSpace, VolumeFrame, VoxelGrid
 
 NOTHING = 255  # status of voxels that a difference does not draw
 STATUS_NAMES = ("correct", "wrong class", "missed", "hallucinated")
 STATUS_COLOURS = ((126, 140, 158), (255, 190, 60), (255, 84, 89), (178, 108, 255))
 CORRECT, WRONG_CLASS, MISSED, HALLUCINATED = range(4)
 
-# Boxes that stand for the ego car: lower corner, upper corner (x forward, y left, z up; metres; the origin is on the
-# ground below the rear axle), colour.
+# Boxes that stand for the ego car: lower corner, upper corner (x forward, y left, z up; metres; the origin is
+# on the ground below the rear axle), colour.
 EGO_CAR = (
     ((-0.95, -0.90, 0.25), (3.75, 0.90, 0.95), (236, 242, 255)),
     ((-0.60, -0.80, 0.95), (2.20, 0.80, 1.45), (46, 56, 72)),
@@ -71,7 +71,8 @@ class ResultTable:
     """Metrics of several runs under one protocol.
 
     Attributes:
-        rows: run -> metric -> value, in the order in which they are shown; a metric that a run lacks is left empty.
+        rows: run -> metric -> value, in the order in which they are shown. Fractions, as the evaluator gives
+            them; a name with "AVE" is an error in m/s. NaN and metrics that a run lacks are left empty.
         protocol: what the figures depend on (masks, classes, profile, number of frames, command ...).
     """
 
@@ -110,7 +111,7 @@ class ReportData:
 
 
 def check_frame(view: FrameView, grid: VoxelGrid, name: str) -> None:
-    """Raise a DataError that names the frame unless its arrays lie on the grid and its images are RGB bytes."""
+    """Raise a DataError naming the frame unless its arrays lie on the grid and its images are RGB."""
     for key in ("ground_truth", "prediction", "mask_camera"):
         array = getattr(view, key)
         if array is not None and array.shape != grid.zyx:
@@ -129,7 +130,7 @@ def check_frame(view: FrameView, grid: VoxelGrid, name: str) -> None:
 
 
 def forward_yaw(frame: VolumeFrame) -> float:
-    """Direction of travel in the plane of the grid, radians from +x: ego frames look along +x, the lidar along +y."""
+    """Direction of travel, radians from +x of the grid: ego frames look along +x, the lidar along +y."""
     return np.pi / 2 if frame == "lidar" else 0.0
 
 
@@ -145,8 +146,8 @@ def difference(
         mask: [Z, Y, X] bool, only these voxels are compared; None = all.
 
     Returns:
-        [Z, Y, X] uint8: CORRECT, WRONG_CLASS, MISSED (truth occupied, prediction free), HALLUCINATED (the reverse), and
-        NOTHING where both are free or nothing is compared.
+        [Z, Y, X] uint8: CORRECT, WRONG_CLASS, MISSED (truth occupied, prediction free), HALLUCINATED (the
+        reverse), and NOTHING where both are free or nothing is compared.
     """
     real, claimed = ground_truth != space.free, prediction != space.free
     status = np.full(ground_truth.shape, NOTHING, np.uint8)

@@ -1,4 +1,5 @@
-"""A headless Chromium driven over a pipe: enough of the DevTools protocol to open a page, ask it and press keys."""
+"""A headless Chromium driven over a pipe: enough of the DevTools protocol to open a page, ask it and press
+keys."""
 
 from __future__ import annotations
 
@@ -11,11 +12,21 @@ import tempfile
 import time
 from pathlib import Path
 
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader "
-    "--hide-scrollbars --remote-debugging-pipe"
-).split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--hide-scrollbars",
+    "--remote-debugging-pipe",
+]
 
 
 def find_chromium() -> str | None:
@@ -25,7 +36,8 @@ def find_chromium() -> str | None:
 
 
 class Browser:
-    """`with Browser(size) as page: page.open(path); page.run("1 + 1")`. Collects errors of the page in `errors`."""
+    """`with Browser(size) as page: page.open(path); page.run("1 + 1")`. Collects errors of the page in
+    `errors`."""
 
     def __init__(self, size: tuple[int, int] = (1600, 950)):
         self.errors: list[str] = []
@@ -45,7 +57,7 @@ class Browser:
             find_chromium(),
             *FLAGS,
             f"--user-data-dir={self._profile.name}",
-            "--window-size=%d,%d" % self._size,
+            f"--window-size={self._size[0]},{self._size[1]}",
         ]
         self._process = subprocess.Popen(
             command, preexec_fn=connect, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

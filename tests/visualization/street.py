@@ -85,23 +85,9 @@ def example(scenes: int = 2, frames: int = 4, images: bool = True) -> ReportData
         for name, scale in (("loss", 1.0), ("loss_occ", 0.6), ("loss_depth", 0.3), ("loss_sem", 0.1))
     }
     rows = {
-        "model": {
-            "mIoU": 31.27,
-            "IoU": 61.4,
-            "RayIoU": 0.287,
-            "RayIoU@1": 0.21,
-            "RayIoU@2": 0.30,
-            "RayIoU@4": 0.35,
-        },
-        "majority": {
-            "mIoU": 12.0,
-            "IoU": 44.1,
-            "RayIoU": 0.101,
-            "RayIoU@1": 0.08,
-            "RayIoU@2": 0.1,
-            "RayIoU@4": 0.12,
-        },
-        "other images": {"mIoU": 11.2, "IoU": 43.0, "RayIoU": 0.099},
+        "model": {"mIoU@camera": 0.3127, "IoU@camera": 0.614, "RayIoU": 0.287, "mAVE": 0.81},
+        "majority label": {"mIoU@camera": 0.12, "IoU@camera": 0.441, "RayIoU": 0.101, "mAVE": float("nan")},
+        "other images": {"mIoU@camera": 0.112, "IoU@camera": 0.43, "RayIoU": 0.099},
     }
     protocol = {
         "labels": "Occ3D-nuScenes",

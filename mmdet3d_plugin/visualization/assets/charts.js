@@ -137,14 +137,12 @@ function resultTable(rows) {
   const metrics = [...new Set(rows.flatMap((row) => Object.keys(row.metrics)))];
   const head = h("tr", {}, h("th", {}, "metric"), ...rows.map((row) => h("th", { scope: "col" }, row.name)));
   const body = metrics.map((metric) => {
+    const isError = metric.includes("AVE"); // metres per second, lower is better; all others are shares
     const values = rows.map((row) => row.metrics[metric] ?? null);
     const known = values.filter((v) => v !== null);
-    const lowerIsBetter = /mAVE|AVE|loss|error/i.test(metric);
-    const best = rows.length > 1 && known.length > 1 ? (lowerIsBetter ? Math.min : Math.max)(...known) : null;
-    const cells = values.map((v) => h("td", { class: v !== null && v === best && "best" }, v === null ? "–" : formatMetric(v)));
-    return h("tr", {}, h("th", { scope: "row" }, metric), ...cells);
+    const best = known.length > 1 ? (isError ? Math.min : Math.max)(...known) : null;
+    const cells = values.map((v) => h("td", { class: v !== null && v === best && "best" }, v === null ? "–" : (isError ? v : 100 * v).toFixed(2)));
+    return h("tr", {}, h("th", { scope: "row" }, metric, h("small", {}, isError ? " m/s" : " %")), ...cells);
   });
   return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, head), h("tbody", {}, ...body)));
 }
-
-const formatMetric = (v) => (Number.isInteger(v) && Math.abs(v) >= 1000 ? v.toLocaleString("en") : v.toFixed(Math.abs(v) < 1 ? 3 : 2));
