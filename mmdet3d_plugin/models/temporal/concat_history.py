@@ -42,9 +42,10 @@ class ConcatHistory(nn.Module):
         grid: the grid of the volume.
         num_frames: volumes remembered, T.
         anchor: where in its voxel an index sits when the past is warped; published: "corner" (spec/99 A7).
-        warp_initial_copies: where nothing is remembered of a running sequence, displace the copies of the
-            current volume that fill the window by the motion of the ego vehicle, as published models do in
-            the first part of their training (spec/99 A8).
+        warp_initial_copies: where nothing is remembered of a running sequence, treat the copies of the current
+            volume that fill the window as if they were of the previous frame: displaced by the motion of the
+            ego vehicle, and one key frame old. Published models did so while they were trained without
+            history (spec/99 A8).
         activation_checkpointing: recompute the activations of the convolutions in the backward pass.
     """
 
@@ -107,13 +108,13 @@ class ConcatHistory(nn.Module):
             age = torch.zeros_like(frame.meta.sequence_id)
             memory = HistoryMemory(age, copies, current.new_zeros(len(age), self.num_frames), grid_from_ego)
         fresh = memory.age == 0
+        moved = fresh & ~frame.meta.starts_sequence if self.warp_initial_copies else torch.zeros_like(fresh)
+        resting = (fresh & ~moved)[:, None, None]
         past = torch.where(fresh[:, None, None, None, None], copies, memory.features.to(current.dtype))
         previous = torch.where(fresh[:, None, None], grid_from_ego, memory.grid_from_ego)
-        motion = frame.meta.prev_from_ego
-        if not self.warp_initial_copies:
-            motion = torch.where(fresh[:, None, None], torch.eye(4).to(motion), motion)
+        motion = torch.where(resting, torch.eye(4).to(previous), frame.meta.prev_from_ego)
         matrix = warp_index_matrix(self.grid, previous, motion, grid_from_ego, self.anchor)
-        ages = (memory.frame_ages + 1).masked_fill(fresh[:, None], 0)
+        ages = torch.where(fresh[:, None], moved[:, None].float(), memory.frame_ages + 1)
         return HistoryMemory(memory.age, warp_volume(past, matrix), ages, grid_from_ego)
 
     def _fuse(self, window: Tensor, ages: Tensor) -> Tensor:

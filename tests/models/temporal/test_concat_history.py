@@ -117,7 +117,7 @@ def test_lanes_do_not_see_each_other() -> None:
     torch.testing.assert_close(both.features[1:], alone.features)
 
 
-def test_forgotten_history_warps_copies_only_as_published() -> None:
+def test_forgotten_history_is_moved_and_aged_only_as_published() -> None:
     x = features(VOXELS)
     driving = make_frame(shift=(1.0, 0.0))
     _, corrected = make_stage(VOXELS)(Volume(x, VOXELS), driving, None)
@@ -125,6 +125,17 @@ def test_forgotten_history_warps_copies_only_as_published() -> None:
     torch.testing.assert_close(corrected.features[:, -CHANNELS:], x)
     torch.testing.assert_close(published.features[:, -CHANNELS:, ..., :-1], x[..., 1:], atol=1e-5, rtol=0)
     assert published.features[:, -CHANNELS:, ..., -1].abs().max() < 1e-5
+    assert corrected.frame_ages.tolist() == [[0.0, 0.0, 0.0]]
+    assert published.frame_ages.tolist() == [[0.0, 1.0, 1.0]]
+
+
+def test_start_of_a_sequence_is_no_forgotten_history() -> None:
+    x = features(VOXELS)
+    _, memory = make_stage(VOXELS, warp_initial_copies=True)(
+        Volume(x, VOXELS), make_frame(starts=(True,)), None
+    )
+    torch.testing.assert_close(memory.features, x.repeat(1, FRAMES, 1, 1, 1))
+    assert memory.frame_ages.tolist() == [[0.0] * FRAMES]
 
 
 def test_time_channel_is_half_a_second_per_frame() -> None:
