@@ -42,9 +42,9 @@ class ConcatHistory(nn.Module):
         grid: the grid of the volume.
         num_frames: volumes remembered, T.
         anchor: where in its voxel an index sits when the past is warped; published: "corner" (spec/99 A7).
-        warp_initial_copies: where nothing is remembered of a running sequence, treat the copies of the current
-            volume that fill the window as if they were of the previous frame: displaced by the motion of the
-            ego vehicle, and one key frame old. Published models did so while they were trained without
+        warp_initial_copies: where nothing is remembered of a running sequence, treat the copies of the
+            current volume that fill the window as if they were of the previous frame: displaced by the motion
+            of the ego vehicle, and one key frame old. Published models did so while they were trained without
             history (spec/99 A8).
         activation_checkpointing: recompute the activations of the convolutions in the backward pass.
     """
