@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Literal
 
 import torch
@@ -78,35 +79,29 @@ class StereoCostVolume(nn.Module):
         with torch.autocast(current.device.type, enabled=False):
             stride = image_size[1] // current.shape[-1]
             current, adjacent = current.flatten(0, 1).float(), adjacent.flatten(0, 1).float()
-            rays, shift = self._rays(rig, adjacent_from_cam, stride, image_size)
-            crop = rig.crop_from_pixel.flatten(0, 1)
+            rays = self._source_pixels(rig, stride, image_size)
             costs = []
             for depth in lifted_depths(self.depth_bins, self.depth_anchor, device=current.device):
-                position = self._position(rays * depth + shift, crop, image_size)
-                costs.append(self._cost(current, adjacent, position.unflatten(1, current.shape[-2:])))
+                pixel, in_front = _project(rays * depth, rig, adjacent_from_cam)
+                position = self._position(pixel, image_size).where(in_front, _OUTSIDE)
+                position = position.flatten(0, 1).unflatten(1, current.shape[-2:])
+                costs.append(self._cost(current, adjacent, position))
             return torch.stack(costs, dim=1).neg_().softmax(dim=1)
 
-    def _rays(
-        self, rig: CameraRig, adjacent_from_cam: Tensor, stride: int, image_size: tuple[int, int]
-    ) -> tuple[Tensor, Tensor]:
-        """Homogeneous pixels of the adjacent images are `rays * depth + shift`: [M, P, 3] and [M, 1, 3]."""
-        ones = rig.ego_from_cam.new_ones(1)
+    def _source_pixels(self, rig: CameraRig, stride: int, image_size: tuple[int, int]) -> Tensor:
+        """Homogeneous pixels (u, v, 1) of the original image under every feature, [B, N, h * w, 3]."""
+        ones = rig.crop_from_pixel.new_ones(1)
         cells = frustum(*image_size, stride, ones, self.pixel_anchor).flatten(0, 2)
-        source = torch.einsum("bnij,pj->bnpi", torch.linalg.inv(rig.crop_from_pixel), cells)
-        turned = rig.pixel_from_cam @ adjacent_from_cam[..., :3, :3] @ torch.linalg.inv(rig.pixel_from_cam)
-        rays = torch.einsum("bnij,bnpj->bnpi", turned, source)
-        shift = torch.einsum("bnij,bnj->bni", rig.pixel_from_cam, adjacent_from_cam[..., :3, 3])
-        return rays.flatten(0, 1), shift.flatten(0, 1)[:, None]
+        shifted = cells[:, :2] - rig.crop_from_pixel[..., None, :2, 2]
+        pixels = _apply(_inverse(rig.crop_from_pixel[..., :2, :2]), shifted)
+        return torch.cat((pixels, torch.ones_like(pixels[..., :1])), dim=-1)
 
-    def _position(self, image: Tensor, crop_from_pixel: Tensor, image_size: tuple[int, int]) -> Tensor:
-        """Homogeneous pixels [M, P, 3] of the original image as `grid_sample` positions [M, P, 2]."""
-        depth = image[..., 2:]
-        pixel = image / depth.clamp(min=_MIN_DEPTH)
-        pixel = torch.einsum("mij,mpj->mpi", crop_from_pixel, pixel)[..., :2]
+    def _position(self, pixel: Tensor, image_size: tuple[int, int]) -> Tensor:
+        """Pixels [..., 2] of the network input as positions for `grid_sample`."""
         size = pixel.new_tensor(image_size[::-1])
-        corners = self.pixel_anchor == "corners"
-        position = 2 * pixel / (size - 1) - 1 if corners else (2 * pixel + 1) / size - 1
-        return torch.where(depth >= _MIN_DEPTH, position, _OUTSIDE)
+        if self.pixel_anchor == "corners":
+            return pixel / (size - 1) * 2 - 1
+        return (2 * pixel + 1) / size - 1
 
     def _cost(self, current: Tensor, adjacent: Tensor, position: Tensor) -> Tensor:
         """Matching cost [M, h, w] of features [M, C, h, w] with adjacent ones at `position` [M, h, w, 2]."""
@@ -114,3 +109,37 @@ class StereoCostVolume(nn.Module):
         outside = (position.abs() > 1).any(dim=-1)
         invalid = outside if self.validity == "projection" else warped[:, -4] == 0
         return warped.sub_(current).abs_().sum(dim=1) + _PENALTY * invalid
+
+
+def _project(scaled: Tensor, rig: CameraRig, adjacent_from_cam: Tensor) -> tuple[Tensor, Tensor]:
+    """Project points of the current cameras into the adjacent images.
+
+    The steps and their order are the published ones: "zero_feature" looks at exact zeros, and where nothing
+    has moved the rounding of every step decides on them.
+
+    Args:
+        scaled: [B, N, P, 3] points (u d, v d, d), pixels (u, v) of the original image.
+        rig: calibration.
+        adjacent_from_cam: [B, N, 4, 4].
+
+    Returns:
+        [B, N, P, 2] pixels of the network input, and [B, N, P, 1] whether they lie in front of the camera.
+    """
+    adjacent_from_pixel = adjacent_from_cam[..., :3, :3] @ _inverse(rig.pixel_from_cam)
+    points = _apply(adjacent_from_pixel, scaled) + adjacent_from_cam[..., None, :3, 3]
+    image = _apply(rig.pixel_from_cam, points)
+    in_front = image[..., 2:] >= _MIN_DEPTH
+    pixel = image[..., :2] / image[..., 2:].clamp(min=_MIN_DEPTH)
+    pixel = _apply(rig.crop_from_pixel[..., :2, :2], pixel) + rig.crop_from_pixel[..., None, :2, 2]
+    return pixel, in_front
+
+
+def _inverse(matrix: Tensor) -> Tensor:
+    """Inverse rounded once, from float64."""
+    return torch.linalg.inv(matrix.double()).to(matrix.dtype)
+
+
+def _apply(matrix: Tensor, points: Tensor) -> Tensor:
+    """Matrices [..., K, K] times points [..., P, K], as a sum of columns: the same rounding everywhere."""
+    columns = (matrix[..., None, :, axis] * points[..., axis, None] for axis in range(points.shape[-1]))
+    return functools.reduce(torch.add, columns)
