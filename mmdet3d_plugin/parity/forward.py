@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,8 @@ class Comparison:
     Attributes:
         frame: number of the frame.
         stage: golden name of the tensor.
-        worst, mean: largest and mean absolute error over the sampled positions, in units of the tensor's standard
-            deviation; for labels, the share of voxels that differ.
+        worst, mean: largest and mean absolute error over the sampled positions, in units of the standard
+            deviation of the tensor (logits: of each class); for labels, the share of voxels that differ.
         gate: largest `worst` that passes; None where the golden figures themselves are chaotic.
     """
 
@@ -94,16 +94,17 @@ def _gate(name: str, t: int, tensors: Mapping[str, Any]) -> float | None:
 
 def _error(name: str, ours: Tensor, theirs: NDArray[Any], shape: list[int]) -> NDArray[Any]:
     """Absolute error at the sampled positions."""
-    squeezed = [n for n in shape if n != 1]
-    if (
-        ours.numel() != np.prod(shape)
-        or [n for n in ours.shape if n != 1][-len(squeezed[1:]) :] != squeezed[1:]
-    ):
+    if ours.numel() != np.prod(shape) or _trailing(ours.shape) != _trailing(shape):
         raise EvaluationError(
             f"stage {name} has another shape", found=tuple(ours.shape), expected=tuple(shape)
         )
     positions = recipe.sample_positions(name, ours.numel(), len(theirs))
     return np.abs(ours.flatten().cpu().numpy()[positions] - theirs)
+
+
+def _trailing(shape: Sequence[int]) -> list[int]:
+    """The last axes that are longer than one: equal whether or not cameras are folded into the batch."""
+    return [n for n in shape if n != 1][-3:]
 
 
 def _logit_error(prediction: OccPrediction, theirs: NDArray[Any], facts: Mapping[str, Any]) -> NDArray[Any]:

@@ -46,7 +46,7 @@ def read_golden(path: Path) -> dict[str, Any]:
 
 
 def build_parity_model(stem: str, golden: Path, seed: int) -> nn.Module:
-    """The model of a published config, filled with the weights of the recipe through the checkpoint converter.
+    """The model of a published config with the weights of the recipe, through the checkpoint converter.
 
     Args:
         stem: name of the config.

@@ -47,7 +47,7 @@ def yxz(volume: Tensor) -> Tensor:
 
 @contextmanager
 def captured(network: nn.Module, names: Collection[str]) -> Iterator[dict[str, Tensor]]:
-    """Collect stage tensors of every forward pass inside the block, in published axes, under their golden names."""
+    """Collect stage tensors of forward passes inside the block, in published axes, by golden name."""
     tensors: dict[str, Tensor] = {}
     handles = []
     for name in names:
