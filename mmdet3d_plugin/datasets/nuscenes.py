@@ -109,6 +109,11 @@ class NuScenesOccDataset:
         return self.labels.grid
 
     @property
+    def synthetic(self) -> bool:
+        """True for a generated world, which carries a marker in its root."""
+        return (self.root / "SYNTHETIC.json").is_file()
+
+    @property
     def tokens(self) -> np.ndarray:
         """[F] sample tokens."""
         return self.index.token

@@ -2,8 +2,8 @@
 
 bev_grid = dict(lower=(-40.0, -40.0, -1.0), upper=(40.0, 40.0, 5.4), shape=(200, 200, 1))
 depth_bins = (1.0, 45.0, 1.0)
-channels = 24
-head_channels = 16
+channels = 20
+head_channels = 10
 
 model = dict(
     type="OccupancyModel",
@@ -33,10 +33,10 @@ model = dict(
         volume_encoder=dict(
             type="BevEncoder",
             in_channels=channels,
-            widths=(16, 32, 64),
+            widths=(12, 24, 48),
             depths=(1, 1, 1),
             strides=(1, 2, 2),
-            fused_channels=32,
+            fused_channels=24,
             out_channels=head_channels,
             heights=16,
         ),
