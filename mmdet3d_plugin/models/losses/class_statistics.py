@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ...errors import ConfigError
-from ...structures import ClassChannels, LabelSpace
+from ...structures import OCC3D_WAYMO, ClassChannels, LabelSpace
 
 # Voxels of each class in the Occ3D-nuScenes training labels.
 _NUSCENES_VOXELS = {
@@ -29,6 +29,12 @@ _NUSCENES_VOXELS = {
     "vegetation": 116424404,
     "free": 1892500630,
 }
+# Voxels of each class in the Occ3D-Waymo training labels, in the order of their ids. Spec/07 writes ten
+# times as many poles and tree trunks, which contradicts the class weights that it gives for them.
+_WAYMO_VOXELS = (
+    1.2056e8, 5.143e8, 4.594e7, 1.01e7, 1.678e6, 3.700e6, 6.25e7, 2.697e6,
+    1.177e6, 2.351e5, 1.655e9, 1.882e9, 8.175e7, 1.842e9, 1.001e9, 9.395e10,
+)  # fmt: skip
 _RARITY_POWER = 0.25
 
 
@@ -38,6 +44,8 @@ def voxel_counts(space: LabelSpace) -> Tensor:
     Raises:
         ConfigError: the label space has a class whose frequency is not known.
     """
+    if space == OCC3D_WAYMO:
+        return torch.tensor(_WAYMO_VOXELS, dtype=torch.float64)
     unknown = [name for name in space.classes if name not in _NUSCENES_VOXELS]
     if unknown:
         raise ConfigError(
