@@ -11,7 +11,17 @@ from typing import Protocol
 
 from torch import Tensor
 
-from ..structures import Frame, Lifted, Memory, OccLabels, OccOutput, OccPrediction, OccTargets, TensorRecord, Volume
+from ..structures import (
+    Frame,
+    Lifted,
+    Memory,
+    OccLabels,
+    OccOutput,
+    OccPrediction,
+    OccTargets,
+    TensorRecord,
+    Volume,
+)
 
 
 @dataclass
@@ -42,24 +52,40 @@ class DepthGuidance(TensorRecord):
 
 
 class ImageEncoder(Protocol):
+    """Images [B, N, 3, H, W] to feature levels [B, N, C, h, w]."""
+
     def __call__(self, frame: Frame) -> ImageFeatures: ...
 
 
 class ViewTransformer(Protocol):
+    """Feature levels to a volume [B, C, Z, Y, X]; the guidance is given in training only."""
+
     def __call__(
-        self, features: ImageFeatures, frame: Frame, memory: Memory | None, guidance: DepthGuidance | None = None
+        self,
+        features: ImageFeatures,
+        frame: Frame,
+        memory: Memory | None,
+        guidance: DepthGuidance | None = None,
     ) -> tuple[Lifted, Memory | None]: ...
 
 
 class TemporalFuser(Protocol):
-    def __call__(self, volume: Volume, frame: Frame, memory: Memory | None) -> tuple[Volume, Memory | None]: ...
+    """A volume [B, C, Z, Y, X] and what is remembered to a volume over the same grid."""
+
+    def __call__(
+        self, volume: Volume, frame: Frame, memory: Memory | None
+    ) -> tuple[Volume, Memory | None]: ...
 
 
 class VolumeEncoder(Protocol):
+    """A volume [B, C, Z, Y, X] to a volume over the same box, maybe with other channels and heights."""
+
     def __call__(self, volume: Volume) -> Volume: ...
 
 
 class OccHead(Protocol):
+    """A volume [B, C, Z, Y, X] to raw scores, and raw scores to labels of the data set."""
+
     def __call__(self, volume: Volume) -> OccPrediction: ...
 
     def decode(self, prediction: OccPrediction) -> OccLabels: ...
