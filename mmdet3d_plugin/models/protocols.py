@@ -1,7 +1,7 @@
 """The five stages of a network and what each takes and returns. A method is a choice of five classes.
 
-A stage's memory is an argument and a result; no stage keeps state in `self`. A stage without memory takes None and
-returns None. Stage names in a :class:`TemporalState` are the attribute names of :class:`OccupancyNetwork`.
+A stage's memory is an argument and a result; no stage keeps state in `self`. A stage without memory takes
+None and returns None. Stage names in a :class:`TemporalState` are attribute names of :class:`OccupancyNetwork`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class ImageFeatures(TensorRecord):
 
     Attributes:
         levels: [B, N, C, h, w] each, finest first. The last level is what is lifted (stride 16).
-        adjacent: [B, N, C, h, w] features of `frame.adjacent.images` at the stride of `levels[0]`, without gradient;
-            None where the frame has no adjacent images.
+        adjacent: [B, N, C, h, w] features of `frame.adjacent.images` at the stride of `levels[0]`, without
+            gradient; None where the frame has no adjacent images.
     """
 
     levels: tuple[Tensor, ...]

@@ -103,15 +103,17 @@ class ConcatHistory(nn.Module):
     def _recall(self, current: Tensor, frame: Frame, memory: HistoryMemory | None) -> HistoryMemory:
         """The past in the current pose, one frame older; copies of `current` where there is none."""
         grid_from_ego = frame.rig.grid_from_ego
-        copies = current.repeat(1, self.num_frames, 1, 1, 1)
         if memory is None:
             age = torch.zeros_like(frame.meta.sequence_id)
-            memory = HistoryMemory(age, copies, current.new_zeros(len(age), self.num_frames), grid_from_ego)
+            frame_ages = torch.zeros(len(age), self.num_frames, device=current.device)
+            memory = HistoryMemory(age, current, frame_ages, grid_from_ego)
         fresh = memory.age == 0
         moved = fresh & ~frame.meta.starts_sequence if self.warp_initial_copies else torch.zeros_like(fresh)
-        resting = (fresh & ~moved)[:, None, None]
-        past = torch.where(fresh[:, None, None, None, None], copies, memory.features.to(current.dtype))
+        remembered = memory.features.to(current.dtype).unflatten(1, (-1, current.shape[1]))
+        past = torch.where(fresh.view(-1, 1, 1, 1, 1, 1), current[:, None], remembered)
+        past = past.expand(-1, self.num_frames, -1, -1, -1, -1).flatten(1, 2)
         previous = torch.where(fresh[:, None, None], grid_from_ego, memory.grid_from_ego)
+        resting = (fresh & ~moved)[:, None, None]
         motion = torch.where(resting, torch.eye(4).to(previous), frame.meta.prev_from_ego)
         matrix = warp_index_matrix(self.grid, previous, motion, grid_from_ego, self.anchor)
         ages = torch.where(fresh[:, None], moved[:, None].float(), memory.frame_ages + 1)
