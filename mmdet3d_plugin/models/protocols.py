@@ -1,7 +1,7 @@
 """The five stages of a network and what each takes and returns. A method is a choice of five classes.
 
 A stage's memory is an argument and a result; no stage keeps state in `self`. A stage without memory takes
-None and returns None. Stage names in a :class:`TemporalState` are attribute names of :class:`OccupancyNetwork`.
+None and returns None. Stages have the same names in a :class:`TemporalState` as in :class:`OccupancyNetwork`.
 """
 
 from __future__ import annotations
