@@ -34,7 +34,9 @@ def guard(command: Callable[[], int | None]) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        _say(f"error: the disk is full: {error}\n  do this:  free space; checkpoints are intact, use --resume")
+        _say(
+            f"error: the disk is full: {error}\n  do this:  free space, then --resume: checkpoints are intact"
+        )
         return 1
     except KeyboardInterrupt:
         _say("interrupted: nothing half-written is left; the same command with --resume continues a training")
@@ -60,6 +62,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_train(commands.add_parser("train", help="train a model"))
     _add_test(commands.add_parser("test", help="score a checkpoint"))
+    _add_demo(commands.add_parser("demo", help="make a world, train on it, score, draw a report"))
     _add_doctor(commands.add_parser("doctor", help="say what this installation can do"))
     chosen = parser.parse_args(arguments)
     return chosen.run(chosen) or 0
@@ -102,6 +105,14 @@ def _add_test(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_test)
 
 
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--preset", choices=("tiny", "small", "learn"), default="small", help="how much")
+    parser.add_argument("--smoke", dest="preset", action="store_const", const="tiny", help="the same as tiny")
+    parser.add_argument("--work-dir", default="work_dirs/demo", help="for everything that the demo makes")
+    parser.add_argument("--data-root", default="data/synthetic", help="where the world is, or is made")
+    parser.set_defaults(run=_demo)
+
+
 def _add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", default=".", help="where data/ and work_dirs/ are (default: here)")
     parser.set_defaults(run=_doctor)
@@ -129,6 +140,12 @@ def _test(options: argparse.Namespace) -> None:
         shuffle_images=options.shuffle_images,
         launcher=options.launcher,
     )
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from .demo import run_demo
+
+    run_demo(options.preset, options.work_dir, options.data_root)
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -16,7 +16,8 @@ launch() {
     if ((${NNODES:-1} > 1)); then
         where=(--nnodes "$NNODES" --node-rank "$NODE_RANK" --master-addr "$MASTER_ADDR" --master-port "${PORT:-29500}")
     fi
-    OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} exec "$python" -m mmdet3d_plugin.engine.launch \
+    # The level hides what DistributedDataParallel says, once per process, about the unused parameters it looks for.
+    OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} TORCH_CPP_LOG_LEVEL=${TORCH_CPP_LOG_LEVEL:-ERROR} exec "$python" -m mmdet3d_plugin.engine.launch \
         "${where[@]}" --nproc-per-node "$processes" "$script" --launcher pytorch "$@"
 }
 

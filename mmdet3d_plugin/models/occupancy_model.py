@@ -1,4 +1,4 @@
-"""The trainable model: preprocess -> network -> losses | labels. The only object that keeps a stream between calls."""
+"""The trainable model: preprocess, network, losses or labels. It alone keeps a stream between calls."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class ScheduledValues:
 
     Attributes:
         use_history: False empties the memory of the temporal stage after every frame (spec 8.3).
-        denoise_rate: share of lidar depth mixed into the lifted depth in training, 0..1 (spec 02, geometry denoising).
+        denoise_rate: share of lidar depth mixed into the lifted depth in training, 0..1 (spec 02, geometry
+            denoising).
     """
 
     use_history: bool = True
@@ -42,8 +43,8 @@ class ScheduledValues:
 class OccupancyModel(BaseModel):
     """A streaming occupancy network with its losses.
 
-    Two streams live side by side, one for training and one for evaluation, chosen by `self.training`: a validation
-    in the middle of training neither sees nor disturbs what training remembers.
+    Two streams live side by side, one for training and one for evaluation, chosen by `self.training`: a
+    validation in the middle of training neither sees nor disturbs what training remembers.
 
     Args:
         preprocessor: normalises a frame, uint8 or float RGB in, float32 out.

@@ -37,7 +37,7 @@ def free_port() -> int:
 
 
 def _child(function: Callable[[str], object], rank: int, processes: int, port: int, log: Path) -> None:
-    sys.stdout = sys.stderr = open(log, "w", buffering=1)
+    sys.stdout = sys.stderr = log.open("w", buffering=1)
     os.environ.update(
         RANK=str(rank),
         LOCAL_RANK=str(rank),
@@ -52,7 +52,7 @@ def _child(function: Callable[[str], object], rank: int, processes: int, port: i
 
 
 def run_processes(function: Callable[[str], object], processes: int, folder: Path) -> tuple[list[int], str]:
-    """Run `function(launcher)` in forked processes; exit statuses (negative: signal), and what process 0 wrote."""
+    """Run `function(launcher)` in forked processes; exit statuses and output of process 0."""
     context = multiprocessing.get_context("fork")
     port = free_port()
     logs = [folder / f"process_{rank}.log" for rank in range(processes)]
@@ -76,7 +76,7 @@ def run_processes(function: Callable[[str], object], processes: int, folder: Pat
 
 @pytest.fixture
 def training(config_file: Path, tmp_path: Path) -> Callable[..., tuple[list[int], str]]:
-    """`training(work_dir, processes=1, resume=False, amp=False, hooks=None, **options)`; dots of options are written `__`."""
+    """Train in child processes; options of the config are keyword arguments with `__` for dots."""
 
     def start(
         work_dir: str,

@@ -1,7 +1,7 @@
 """A world that fits in a page: a data set in memory and a network with batch norm, dropout and a history.
 
-Everything that makes exact resumption hard is in it: random augmentation by draw, dropout, running statistics, tied
-weights and a memory that carries the past.
+Everything that makes exact resumption hard is in it: random augmentation by draw, dropout, running
+statistics, tied weights and a memory that carries the past.
 """
 
 from __future__ import annotations

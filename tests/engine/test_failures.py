@@ -88,19 +88,3 @@ def test_infinite_loss_ends_the_training(training, tmp_path):
     status, text = training("run", optim_wrapper__optimizer__lr=float("inf"))
     assert status == [1]
     assert "the loss is nan" in text
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"model__network__widht": 4}, "did you mean 'width'"),
-        ({"train_cfg__sample": 4}, "did you mean 'samples'"),
-        ({"optim_wrapper__optimizer__learning": 4}, "AdamW takes no argument 'learning'"),
-    ],
-)
-def test_misspelt_key_names_the_closest(training, options, message):
-    with pytest.raises(Exception, match="no such key|takes no argument") as error:
-        status, text = training("run", **options)
-        assert status == [1]
-        raise ValueError(text)
-    assert message in str(error.value)
