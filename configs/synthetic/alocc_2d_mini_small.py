@@ -5,5 +5,10 @@ _base_ = [
     "../_base_/profiles/corrected.py",
     "../_base_/runtime/default.py",
 ]
-train_dataloader = dict(dataset=dict(depth=dict(semantics=True)))
+train_cfg = dict(samples=320, global_batch=1, checkpoint_every=160)
+train_dataloader = dict(num_workers=0, dataset=dict(depth=dict(semantics=True), scene=None))
+val_dataloader = dict(num_workers=0)
+test_dataloader = dict(num_workers=0)
 evaluation = dict(metrics=("miou", "ray_iou"))
+optim_wrapper = dict(optimizer=dict(lr=4e-3))
+hooks = dict(warm_up=dict(samples=20), denoising=dict(end=160))

@@ -1,3 +1,3 @@
 _base_ = ["alocc_2d_mini_small.py"]
-train_cfg = dict(samples=16, global_batch=2, val_every=16, checkpoint_every=16)
+train_cfg = dict(samples=4, checkpoint_every=4)
 hooks = dict(log=dict(every=1))

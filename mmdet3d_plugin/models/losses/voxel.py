@@ -16,10 +16,14 @@ class VoxelCrossEntropy(nn.Module):
     Args:
         labels: name of the label space.
         void_channel: as in the head.
+        weight: factor of the loss.
     """
 
-    def __init__(self, labels: str = "Occ3D-nuScenes", void_channel: bool = False) -> None:
+    def __init__(
+        self, labels: str = "Occ3D-nuScenes", void_channel: bool = False, weight: float = 1.0
+    ) -> None:
         super().__init__()
+        self.weight = weight
         self.channels = ClassChannels(label_space(labels), void_channel)
 
     def forward(self, output: OccOutput, targets: OccTargets) -> dict[str, Tensor]:
@@ -29,4 +33,4 @@ class VoxelCrossEntropy(nn.Module):
         total = functional.cross_entropy(
             output.prediction.logits.float(), labels, ignore_index=ignore, reduction="sum"
         )
-        return {"loss_voxel": total / (labels != ignore).sum().clamp(min=1)}
+        return {"loss_voxel": self.weight * total / (labels != ignore).sum().clamp(min=1)}
