@@ -30,12 +30,7 @@ def runs_kernel(tensor: Tensor) -> bool:
     The kernels add atomically, in an order that changes from run to run; after
     `torch.use_deterministic_algorithms(True)` the references run instead.
     """
-    return (
-        tensor.is_cuda
-        and _TRITON
-        and not _reference_forced
-        and not torch.are_deterministic_algorithms_enabled()
-    )
+    return tensor.is_cuda and _TRITON and not _reference_forced and not torch.are_deterministic_algorithms_enabled()
 
 
 def describe_backends() -> dict[str, str]:

@@ -63,9 +63,7 @@ def voxel_ids(cells: Tensor, batch: Tensor, shape: Shape) -> tuple[Tensor, Tenso
     return kept, ((batch[kept] * depth + z) * height + y) * width + x
 
 
-def sum_points(
-    context: Tensor, weights: Tensor, points: Tensor, voxels: Tensor, depth: int, shape: Shape
-) -> Tensor:
+def sum_points(context: Tensor, weights: Tensor, points: Tensor, voxels: Tensor, depth: int, shape: Shape) -> Tensor:
     """Sum weight * context over the points of each voxel, without the [K, C] array of products.
 
     A voxel is a bag of image pixels: sorted by voxel, points are rows of the table of all pixels, looked up

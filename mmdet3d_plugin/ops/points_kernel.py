@@ -9,12 +9,12 @@ gradients of points.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-
-from .points import Shape
 
 FORWARD_TILE, BACKWARD_TILE = 2048, 512  # elements (rows times channels) that a program holds in registers
 
@@ -70,7 +70,7 @@ def as_rows(features: Tensor) -> Tensor:
     return features.permute(0, 1, 3, 4, 2).contiguous()
 
 
-def empty_voxels(context: Tensor, shape: Shape, dtype: torch.dtype) -> Tensor:
+def empty_voxels(context: Tensor, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     """Table of voxels to accumulate into: zeros [B, Z, Y, X, C]."""
     return context.new_zeros((context.shape[0], *shape, context.shape[2]), dtype=dtype)
 

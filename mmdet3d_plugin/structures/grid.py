@@ -37,9 +37,7 @@ class VoxelGrid:
                 raise ConfigError(f"VoxelGrid.{name} needs three values (x, y, z)", found=value)
             object.__setattr__(self, name, value)
         if any(u <= lo for lo, u in zip(self.lower, self.upper)) or any(n < 1 for n in self.shape):
-            raise ConfigError(
-                "VoxelGrid is empty", found=self, expected="lower < upper and shape >= 1 on every axis"
-            )
+            raise ConfigError("VoxelGrid is empty", found=self, expected="lower < upper and shape >= 1 on every axis")
 
     @classmethod
     def from_config(cls, cfg: VoxelGrid | dict) -> VoxelGrid:
@@ -107,8 +105,7 @@ class VoxelGrid:
     def require_match(self, other: VoxelGrid, this: str, that: str) -> None:
         """Raise a ConfigError that prints both grids unless they describe the same voxels."""
         same = self.shape == other.shape and all(
-            math.isclose(a, b, abs_tol=1e-6)
-            for a, b in zip(self.lower + self.upper, other.lower + other.upper)
+            math.isclose(a, b, abs_tol=1e-6) for a, b in zip(self.lower + self.upper, other.lower + other.upper)
         )
         if not same:
             raise ConfigError(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from .record import TensorRecord
+from .record import SHARED, TensorRecord
 from .volume import DepthAux
 
 
@@ -22,7 +22,7 @@ class OccPrediction(TensorRecord):
     """
 
     logits: Tensor
-    prototypes: Tensor | None = None
+    prototypes: Tensor | None = field(default=None, metadata=SHARED)
     flow: Tensor | None = None
 
 

@@ -11,18 +11,20 @@ from torch import Tensor
 
 R = TypeVar("R", bound="TensorRecord")
 
+SHARED = {"shared": True}
+
 
 class TensorRecord:
     """A dataclass whose tensors move, detach and index together.
 
     Every tensor field has the batch as its first axis. Nested records and tuples of records are followed; a
     tuple of strings or of per-sample tensors (one element per sample) is indexed like the batch axis;
-    everything else is kept.
+    everything else is kept. A field with `metadata=SHARED` has no batch axis and is not indexed.
     """
 
     def map(self: R, function: Callable[[Tensor], Tensor]) -> R:
         """The same record with `function` applied to every tensor in it."""
-        return self._rebuild(lambda value: _map(value, function))
+        return type(self)(**{f.name: _map(getattr(self, f.name), function) for f in self._fields()})
 
     def to(self: R, *args: Any, **kwargs: Any) -> R:
         """Move tensors as `Tensor.to` does; a dtype changes floating point of float32 or narrower only.
@@ -49,11 +51,14 @@ class TensorRecord:
         """Select samples of the batch; an integer keeps a batch axis of length one."""
         if isinstance(index, int):
             index = slice(index, index + 1) if index != -1 else slice(-1, None)
-        return self._rebuild(lambda value: _select(value, index))
+        values = {
+            f.name: getattr(self, f.name) if f.metadata == SHARED else _select(getattr(self, f.name), index)
+            for f in self._fields()
+        }
+        return type(self)(**values)
 
-    def _rebuild(self: R, function: Callable[[Any], Any]) -> R:
-        fields = {f.name: function(getattr(self, f.name)) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
-        return type(self)(**fields)
+    def _fields(self) -> tuple[dataclasses.Field, ...]:
+        return dataclasses.fields(self)  # type: ignore[arg-type]
 
 
 def _map(value: Any, function: Callable[[Tensor], Tensor]) -> Any:

@@ -42,6 +42,7 @@ def test_quaternions_are_scalar_first(quaternion, image_of_x, image_of_y):
     np.testing.assert_allclose(rotation[:, 1], image_of_y, atol=1e-15)
 
 
+@settings(deadline=None)
 @given(quaternion=quaternions)
 def test_rotations_are_orthonormal_and_proper(quaternion):
     rotation = rotation_from_quaternion(quaternion)
@@ -49,6 +50,7 @@ def test_rotations_are_orthonormal_and_proper(quaternion):
     assert np.linalg.det(rotation) == pytest.approx(1)
 
 
+@settings(deadline=None)
 @given(quaternion=quaternions)
 def test_quaternion_round_trip(quaternion):
     rotation = rotation_from_quaternion(quaternion)
@@ -57,7 +59,7 @@ def test_quaternion_round_trip(quaternion):
     np.testing.assert_allclose(rotation_from_quaternion(back), rotation, atol=1e-12)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(quaternion=quaternions, translation=vectors, point=vectors)
 def test_inverse_undoes_a_pose(quaternion, translation, point):
     pose = pose_matrix(quaternion, translation)
@@ -65,6 +67,7 @@ def test_inverse_undoes_a_pose(quaternion, translation, point):
     np.testing.assert_allclose(apply(inverse(pose), apply(pose, [point])), [point], atol=1e-8)
 
 
+@settings(deadline=None)
 @given(first=st.floats(-7, 7), second=st.floats(-7, 7))
 def test_yaws_add_up(first, second):
     np.testing.assert_allclose(rotation_z(first) @ rotation_z(second), rotation_z(first + second), atol=1e-12)
@@ -74,6 +77,7 @@ def test_yaw_is_counter_clockwise():
     np.testing.assert_allclose(apply(rotation_z(math.pi / 2), [[1, 0, 5]]), [[0, 1, 5]], atol=1e-15)
 
 
+@settings(deadline=None)
 @given(yaw=st.floats(-3, 3))
 def test_yaw_is_the_rotation_of_its_quaternion(yaw):
     assume(abs(yaw) < math.pi)

@@ -42,9 +42,7 @@ def warp(past: torch.Tensor, grid: VoxelGrid, before, motion, now, anchor: str) 
 @ANCHORS
 def test_standing_still_is_the_identity(grid, anchor):
     past = features(grid)
-    torch.testing.assert_close(
-        warp(past, grid, np.eye(4), np.eye(4), np.eye(4), anchor), past, atol=1e-5, rtol=0
-    )
+    torch.testing.assert_close(warp(past, grid, np.eye(4), np.eye(4), np.eye(4), anchor), past, atol=1e-5, rtol=0)
 
 
 @GRIDS
@@ -147,9 +145,7 @@ def test_a_birds_eye_view_ignores_height():
 def test_grids_with_a_single_line():
     grid = VoxelGrid((0.0, 0.0, 0.0), (4.0, 1.0, 1.0), (4, 1, 1))
     past = features(grid)
-    torch.testing.assert_close(
-        warp(past, grid, np.eye(4), np.eye(4), np.eye(4), "center"), past, atol=1e-5, rtol=0
-    )
+    torch.testing.assert_close(warp(past, grid, np.eye(4), np.eye(4), np.eye(4), "center"), past, atol=1e-5, rtol=0)
 
 
 def test_lanes_move_independently():

@@ -85,8 +85,6 @@ def camera_points(
     depth, height, width = size.zyx
     grid = VoxelGrid((-40.0, -40.0, -1.0), (40.0, 40.0, 5.4), (width, height, depth))
     depths = 1 + 44 / size.bins * torch.arange(size.bins)
-    points = lift_frustum(
-        surround_rig(size.batch, size.cameras, size.image), frustum(*size.image, size.stride, depths)
-    )
+    points = lift_frustum(surround_rig(size.batch, size.cameras, size.image), frustum(*size.image, size.stride, depths))
     index = grid.continuous_index(points)
     return context.to(device, dtype), weights.to(device, dtype), index.to(device)

@@ -56,13 +56,7 @@ def test_kernels_compile_for_a_gpu(op, direction):
     half, single = {"context"}, {"weights", "index", "voxels", "grad_voxels", "grad_context"}
     single |= {"grad_weights", "grad_index"}
     signature = {
-        name: "constexpr"
-        if name in constants
-        else "*bf16"
-        if name in half
-        else "*fp32"
-        if name in single
-        else "i32"
+        name: "constexpr" if name in constants else "*bf16" if name in half else "*fp32" if name in single else "i32"
         for name in kernel.arg_names
     }
     source = ASTSource(kernel, signature, {k: v for k, v in constants.items() if k in kernel.arg_names})

@@ -41,9 +41,7 @@ def test_shares_outside_of_the_grid_are_lost():
     torch.testing.assert_close(corner, expected)
 
 
-@pytest.mark.parametrize(
-    ("z", "share"), [(-1.0, 0), (-0.25, 0.75), (0.0, 1), (0.25, 0.75), (0.9, 0.1), (1.5, 0)]
-)
+@pytest.mark.parametrize(("z", "share"), [(-1.0, 0), (-0.25, 0.75), (0.0, 1), (0.25, 0.75), (0.9, 0.1), (1.5, 0)])
 def test_birds_eye_view_weighs_points_by_height(z, share):
     # spec/99 A16: one slab whose only sample lies at the lower bound.
     assert trilinear_splat(*one_point([1.0, 1.0, z]), (1, 3, 3)).sum() == pytest.approx(share)

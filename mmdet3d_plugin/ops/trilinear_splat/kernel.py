@@ -97,7 +97,7 @@ def _trilinear_splat(context: Tensor, weights: Tensor, index: Tensor, shape: Seq
     _, cameras, channels, height, width = context.shape
     bins, num_points = weights.shape[2], weights.numel()
     dtype = accumulation_dtype(context, weights)
-    voxels = empty_voxels(context, tuple(shape), dtype)
+    voxels = empty_voxels(context, shape, dtype)
     blocks = tile(FORWARD_TILE, channels)
     if num_points and channels:
         _forward[(triton.cdiv(num_points, blocks["BLOCK_P"]),)](

@@ -12,9 +12,7 @@ from ..points import Shape, check_points
 Rounding = Literal["floor", "truncate"]
 
 
-def voxel_pool(
-    context: Tensor, weights: Tensor, index: Tensor, shape: Shape, rounding: Rounding = "floor"
-) -> Tensor:
+def voxel_pool(context: Tensor, weights: Tensor, index: Tensor, shape: Shape, rounding: Rounding = "floor") -> Tensor:
     """Sum weight * context of all points that fall into a voxel (spec/03, "Hard pooling").
 
         out[b, :, v] = sum over points p with round(index[p]) == v of weights[p] * context[pixel(p)]

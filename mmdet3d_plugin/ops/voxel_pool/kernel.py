@@ -76,13 +76,11 @@ def _backward(
 
 
 @torch.library.custom_op("occstudio::voxel_pool", mutates_args=())
-def _voxel_pool(
-    context: Tensor, weights: Tensor, index: Tensor, shape: Sequence[int], truncate: bool
-) -> Tensor:
+def _voxel_pool(context: Tensor, weights: Tensor, index: Tensor, shape: Sequence[int], truncate: bool) -> Tensor:
     _, cameras, channels, height, width = context.shape
     bins, num_points = weights.shape[2], weights.numel()
     dtype = accumulation_dtype(context, weights)
-    voxels = empty_voxels(context, tuple(shape), dtype)
+    voxels = empty_voxels(context, shape, dtype)
     blocks = tile(FORWARD_TILE, channels)
     if num_points and channels:
         _forward[(triton.cdiv(num_points, blocks["BLOCK_P"]),)](
@@ -136,8 +134,6 @@ def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 _voxel_pool.register_autograd(_differentiate, setup_context=_save)
 
 
-def voxel_pool(
-    context: Tensor, weights: Tensor, index: Tensor, shape: Shape, rounding: Rounding = "floor"
-) -> Tensor:
+def voxel_pool(context: Tensor, weights: Tensor, index: Tensor, shape: Shape, rounding: Rounding = "floor") -> Tensor:
     """See :func:`mmdet3d_plugin.ops.voxel_pool`."""
     return _voxel_pool(context, weights, index, shape, rounding == "truncate")

@@ -9,9 +9,7 @@ from ..points import Shape, sum_points, voxel_ids
 from . import Rounding
 
 
-def voxel_pool(
-    context: Tensor, weights: Tensor, index: Tensor, shape: Shape, rounding: Rounding = "floor"
-) -> Tensor:
+def voxel_pool(context: Tensor, weights: Tensor, index: Tensor, shape: Shape, rounding: Rounding = "floor") -> Tensor:
     """See :func:`mmdet3d_plugin.ops.voxel_pool`."""
     batch, _, depth = weights.shape[:3]
     cells = (index.floor() if rounding == "floor" else index.trunc()).reshape(-1, 3).detach()
