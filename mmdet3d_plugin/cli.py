@@ -34,9 +34,7 @@ def guard(command: Callable[[], int | None]) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        _say(
-            f"error: the disk is full: {error}\n  do this:  free space, then --resume: checkpoints are intact"
-        )
+        _say(f"error: the disk is full: {error}\n  do this:  free space, then --resume: checkpoints are intact")
         return 1
     except KeyboardInterrupt:
         _say("interrupted: nothing half-written is left; the same command with --resume continues a training")
@@ -63,6 +61,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     _add_train(commands.add_parser("train", help="train a model"))
     _add_test(commands.add_parser("test", help="score a checkpoint"))
     _add_demo(commands.add_parser("demo", help="make a world, train on it, score, draw a report"))
+    _add_demo(commands.add_parser("demo", help="make a world, train, score, and draw a report"))
     _add_doctor(commands.add_parser("doctor", help="say what this installation can do"))
     chosen = parser.parse_args(arguments)
     return chosen.run(chosen) or 0
@@ -83,9 +82,7 @@ def _add_config_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", help="config file")
-    parser.add_argument(
-        "--work-dir", help="for checkpoints and logs (default: work_dirs/<name of the config>)"
-    )
+    parser.add_argument("--work-dir", help="for checkpoints and logs (default: work_dirs/<name of the config>)")
     parser.add_argument("--resume", action="store_true", help="continue from the newest checkpoint")
     parser.add_argument("--amp", action="store_true", help="forward pass in bfloat16")
     _add_config_options(parser)
@@ -98,9 +95,7 @@ def _add_test(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metrics", nargs="+", help="miou, ray_iou (default: those of the config)")
     parser.add_argument("--out", help="result file (default: work_dirs/<name of the config>/result.json)")
     parser.add_argument("--save", metavar="DIR", help="write the predictions")
-    parser.add_argument(
-        "--shuffle-images", action="store_true", help="control: feed the images of another scene"
-    )
+    parser.add_argument("--shuffle-images", action="store_true", help="control: feed the images of another scene")
     _add_config_options(parser)
     parser.set_defaults(run=_test)
 
@@ -110,6 +105,15 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--smoke", dest="preset", action="store_const", const="tiny", help="the same as tiny")
     parser.add_argument("--work-dir", default="work_dirs/demo", help="for everything that the demo makes")
     parser.add_argument("--data-root", default="data/synthetic", help="where the world is, or is made")
+    parser.set_defaults(run=_demo)
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--preset", choices=("tiny", "small", "learn"), default="small", help="size (default: %(default)s)"
+    )
+    parser.add_argument("--work-dir", default="work_dirs/demo", help="results (default: %(default)s)")
+    parser.add_argument("--data-root", default="data/synthetic", help="the world (default: %(default)s)")
     parser.set_defaults(run=_demo)
 
 
@@ -148,6 +152,12 @@ def _demo(options: argparse.Namespace) -> None:
     run_demo(options.preset, options.work_dir, options.data_root)
 
 
+def _demo(options: argparse.Namespace) -> None:
+    from .demo import run_demo
+
+    run_demo(options.preset, options.work_dir, options.data_root)
+
+
 def _doctor(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
@@ -161,9 +171,7 @@ def _doctor(options: argparse.Namespace) -> int:
     ready = all(finding.ok for finding in findings)
     console = Console()
     console.print(table)
-    console.print(
-        "the demo can run: make demo" if ready else "the demo cannot run until the problems are solved"
-    )
+    console.print("the demo can run: make demo" if ready else "the demo cannot run until the problems are solved")
     return 0 if ready else 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,23 +13,16 @@ from mmengine.logging import MMLogger
 from .config import load_config
 from .datasets.collate import collate
 from .datasets.synthetic import create_world
+from .datasets.synthetic.presets import get_preset
 from .engine.evaluate import EvaluationResult
 from .engine.loaders import build_dataset, build_evaluator
 from .engine.runner import train
 from .engine.scoring import measured_under, score_checkpoint
 from .errors import EvaluationError
 from .evaluation import MajorityBaseline
-from .evaluation.predictions import read_prediction
 from .evaluation.report import Result, make_result, write_result
-from .visualization import (
-    FrameView,
-    ReportData,
-    ResultTable,
-    SceneView,
-    read_loss_curve,
-    write_panel,
-    write_report,
-)
+from .visualization import ReportData, ResultTable, compose_panel, read_loss_curve, write_report
+from .visualization.sources import read_scenes
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "synthetic"
 MODEL, SHUFFLED, MAJORITY = "model", "model, images of another scene", "majority label per voxel"
@@ -91,7 +83,7 @@ def run_demo(preset: str, work_dir: str | Path, data_root: str | Path) -> dict[s
 
 def demo_config(settings: DemoPreset, data_root: Path) -> Config:
     """The config of a preset with its data sets pointed at `data_root`."""
-    version = json.loads((data_root / "SYNTHETIC.json").read_text())["version"]
+    version = get_preset(settings.world).version
     options: dict[str, Any] = {}
     for loader in ("train_dataloader", "val_dataloader", "test_dataloader"):
         options[f"{loader}.dataset.root"] = str(data_root)
@@ -136,37 +128,19 @@ def score_majority(cfg: Config, out: Path) -> Result:
 def draw(cfg: Config, results: dict[str, Result], work_dir: Path) -> Path:
     """Write `report/index.html` and a still of every scene from the saved predictions; returns the page."""
     dataset = build_dataset({"dataset": cfg.test_dataloader.dataset})
-    scenes = [
-        SceneView(str(dataset.scene_names[frames[0]]), [_view(dataset, int(i), work_dir) for i in frames])
-        for frames in dataset.sequences
-    ]
     data = ReportData(
         title=f"OccStudio: {Path(cfg.filename).stem}",
         space=dataset.label_space,
         grid=dataset.grid,
-        scenes=scenes,
-        synthetic=True,
+        scenes=read_scenes(work_dir / "predictions", (dataset.root, dataset.labels), dataset.root, None),
+        synthetic=dataset.synthetic,
         frame=dataset.frame,
         curve=read_loss_curve(work_dir / "training"),
         results=ResultTable({k: r.metrics for k, r in results.items()}, results[MODEL].protocol.to_dict()),
     )
-    for scene in scenes:
-        view = scene.frames[len(scene.frames) // 2]
-        write_panel(work_dir / "report" / f"{scene.name}.png", view, data)
+    for scene in data.scenes:
+        compose_panel(data, scene.frames[len(scene.frames) // 2], work_dir / "report" / f"{scene.name}.png")
     return write_report(work_dir / "report" / "index.html", data)
-
-
-def _view(dataset: Any, index: int, work_dir: Path) -> FrameView:
-    token, scene = str(dataset.tokens[index]), str(dataset.scene_names[index])
-    batch = collate([dataset[index]])
-    images = batch.frames[-1].images[0].permute(0, 2, 3, 1).numpy()
-    return FrameView(
-        token=token,
-        ground_truth=batch.targets.occupancy[0].numpy(),
-        prediction=read_prediction(work_dir / "predictions" / scene / f"{token}.npz").occupancy.numpy(),
-        mask_camera=batch.targets.mask_camera[0].numpy(),
-        images=list(zip(dataset.camera_names, images)),
-    )
 
 
 def summary(results: dict[str, Result]) -> str:
