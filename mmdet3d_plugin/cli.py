@@ -61,7 +61,6 @@ def _run(arguments: Sequence[str] | None) -> int:
     _add_train(commands.add_parser("train", help="train a model"))
     _add_test(commands.add_parser("test", help="score a checkpoint"))
     _add_demo(commands.add_parser("demo", help="make a world, train on it, score, draw a report"))
-    _add_demo(commands.add_parser("demo", help="make a world, train, score, and draw a report"))
     _add_doctor(commands.add_parser("doctor", help="say what this installation can do"))
     chosen = parser.parse_args(arguments)
     return chosen.run(chosen) or 0
@@ -108,15 +107,6 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_demo)
 
 
-def _add_demo(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--preset", choices=("tiny", "small", "learn"), default="small", help="size (default: %(default)s)"
-    )
-    parser.add_argument("--work-dir", default="work_dirs/demo", help="results (default: %(default)s)")
-    parser.add_argument("--data-root", default="data/synthetic", help="the world (default: %(default)s)")
-    parser.set_defaults(run=_demo)
-
-
 def _add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", default=".", help="where data/ and work_dirs/ are (default: here)")
     parser.set_defaults(run=_doctor)
@@ -144,12 +134,6 @@ def _test(options: argparse.Namespace) -> None:
         shuffle_images=options.shuffle_images,
         launcher=options.launcher,
     )
-
-
-def _demo(options: argparse.Namespace) -> None:
-    from .demo import run_demo
-
-    run_demo(options.preset, options.work_dir, options.data_root)
 
 
 def _demo(options: argparse.Namespace) -> None:
