@@ -1,0 +1,178 @@
+"""Making a whole data set: in parallel, resumable, the same bytes for any number of workers."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ...errors import ConfigError, DataError
+from ...structures import OCC3D_NUSCENES
+from .files import write_json
+from .keyframe import OCC3D_GRID, PROGRESS, KeyFrameTask, evaluation_rays, write_keyframe
+from .labels import ray_mask
+from .presets import Preset, get_preset
+from .scene import World
+from .sensors import make_rig
+from .tables import read_record, write_tables
+
+GENERATOR_VERSION = 1
+MARKER = "SYNTHETIC.json"
+"""File in the root of a generated data set: no reader can take it for a recording."""
+
+
+def create_world(
+    out_dir: str | Path,
+    preset: str,
+    seed: int = 0,
+    workers: int | None = None,
+    *,
+    openoccupancy: bool = False,
+    image_scale: float | None = None,
+    progress: bool = True,
+) -> Path:
+    """Write a synthetic data set in the formats of nuScenes.
+
+    A run that was stopped goes on where it ended; a finished data set with the same parameters is left alone.
+
+    Args:
+        out_dir: root of the data set.
+        preset: "tiny", "small" or "learn".
+        seed: of every random choice.
+        workers: processes; by default one for each CPU of this process.
+        openoccupancy: also write OpenOccupancy labels (6 MB for each key frame).
+        image_scale: size of the images as a share of 1600 x 900; by default that of the preset.
+        progress: show a progress bar.
+
+    Returns:
+        The root.
+
+    Raises:
+        ConfigError: a parameter is out of range, or the folder holds a data set made with other parameters.
+        DataError: a file cannot be written, or a class does not occur in the training split.
+    """
+    size, root = get_preset(preset), Path(out_dir)
+    scale = size.image_scale if image_scale is None else image_scale
+    if not 0.05 <= scale <= 1.0:
+        raise ConfigError("image scale of the synthetic world", found=scale, expected="0.05 to 1.0")
+    marker = {
+        "synthetic": True,
+        "preset": size.name,
+        "version": size.version,
+        "seed": seed,
+        "image_scale": scale,
+        "openoccupancy": openoccupancy,
+        "generator_version": GENERATOR_VERSION,
+    }
+    if _claim(root, marker):
+        return root
+    splits = size.splits
+    scenes = [*splits["train"], *splits["val"]]
+    tasks = [
+        KeyFrameTask(root, size.version, seed, scene, index, size.keyframes, scale, openoccupancy)
+        for scene in scenes
+        for index in range(size.keyframes)
+    ]
+    _write_frames([t for t in tasks if not t.record.is_file()], len(tasks), workers, progress)
+    frames = {s: [read_record(t.record) for t in tasks if t.scene == s] for s in scenes}
+    _check_classes(size, [r for s in splits["train"] for r in frames[s]])
+    write_tables(root, size.version, seed, {s: make_rig(seed, s, scale) for s in scenes}, frames)
+    write_json(root / "splits.json", splits, indent=2)
+    write_json(root / MARKER, {**marker, "complete": True}, indent=2)
+    shutil.rmtree(root / PROGRESS)
+    return root
+
+
+def _claim(root: Path, marker: dict) -> bool:
+    """Whether the data set is complete already; marks an empty folder as ours."""
+    path = root / MARKER
+    if path.is_file():
+        found = json.loads(path.read_text())
+        complete = found.pop("complete", False)
+        if found != marker:
+            raise ConfigError(
+                f"{root} holds a synthetic data set with other parameters",
+                found=found,
+                expected=marker,
+                fix="choose another --out-dir, or delete the folder",
+            )
+        return complete
+    if root.is_dir() and any(root.iterdir()):
+        raise ConfigError(
+            f"{root} is not empty and not a synthetic data set",
+            found=f"no {MARKER} in it",
+            fix="choose another --out-dir; generated files are never mixed with other data",
+        )
+    write_json(path, marker, indent=2)
+    return False
+
+
+def _write_frames(tasks: list[KeyFrameTask], total: int, workers: int | None, progress: bool) -> None:
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = max(1, min(available if workers is None else workers, len(tasks)))
+    bar = tqdm(
+        total=total,
+        initial=total - len(tasks),
+        unit="frame",
+        desc="synthetic world",
+        disable=not progress,
+        file=sys.stderr,
+    )
+    with bar:
+        for _ in map(write_keyframe, tasks) if count == 1 else _in_parallel(tasks, count):
+            bar.update()
+
+
+def _in_parallel(tasks: list[KeyFrameTask], workers: int) -> Iterator[None]:
+    """Write key frames in several processes; yields after each of them."""
+    evaluation_rays()
+    fork = sys.platform == "linux"  # elsewhere forking is unsafe or impossible
+    context = multiprocessing.get_context("fork" if fork else "spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        list(pool.map(_compile, range(2)))
+        futures = [pool.submit(write_keyframe, task) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise DataError(
+                "a process that writes key frames was killed",
+                found=str(error),
+                fix="free memory or lower --workers, then run the same command again; finished frames are kept",
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _compile(part: int) -> None:
+    """Compile one half of the kernels and leave it in the cache on disk, while another process does the other half."""
+    world = World(0, "scene-0000", 0.0, 0.05)
+    if part == 0:
+        camera = world.rig.cameras[0]
+        world.render(0.0, world.ego_pose(0.0) @ camera.ego_from_cam, camera.intrinsics, (16, 16))
+        return
+    labels = world.voxelise(0.0, world.ego_pose(0.0), OCC3D_GRID)
+    world.scan(0.0, world.ego_pose(0.0) @ world.rig.ego_from_lidar)
+    ray_mask(labels.occupied, OCC3D_GRID, np.array([[0.0, 0.0, 1.8]]), np.array([[1.0, 0.0, 0.0]]))
+
+
+def _check_classes(preset: Preset, train: list[dict]) -> None:
+    """Every Occ3D class must occur among the training labels of a preset that is meant for training."""
+    counts = np.sum([record["occ3d_voxels"] for record in train], axis=0)
+    missing = [name for name, count in zip(OCC3D_NUSCENES.classes, counts) if count == 0]
+    if missing and preset.every_class:
+        raise DataError(
+            f"the training scenes of preset {preset.name!r} lack classes",
+            found=", ".join(missing),
+            expected="every Occ3D class at least once",
+            fix="choose another --seed",
+        )
