@@ -94,14 +94,14 @@ def demo_config(settings: DemoPreset, data_root: Path) -> Config:
 def score_rows(cfg: Config, checkpoint: Path, work_dir: Path) -> dict[str, Result]:
     """Score the model, the same model fed another scene's images, and the majority label, by one evaluator.
 
-    Writes `results/*.json` and the predictions of the model.
+    Writes `results/*.json` and the predictions of the model. With one held-out scene there is no other to shuffle with.
     """
     folder = work_dir / "results"
-    return {
-        MODEL: score_checkpoint(cfg, checkpoint, folder / "model.json", save_dir=work_dir / "predictions"),
-        SHUFFLED: score_checkpoint(cfg, checkpoint, folder / "shuffled_images.json", shuffle_images=True),
-        MAJORITY: score_majority(cfg, folder / "majority.json"),
-    }
+    results = {MODEL: score_checkpoint(cfg, checkpoint, folder / "model.json", save_dir=work_dir / "predictions")}
+    if len(build_dataset({"dataset": cfg.test_dataloader.dataset}).sequences) > 1:
+        results[SHUFFLED] = score_checkpoint(cfg, checkpoint, folder / "shuffled_images.json", shuffle_images=True)
+    results[MAJORITY] = score_majority(cfg, folder / "majority.json")
+    return results
 
 
 def score_majority(cfg: Config, out: Path) -> Result:
