@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from .poses import Poses, pose_matrix
+from ..geometry.transforms import Poses, pose_matrix
 from .tables import field, read_table
 
 CAMERAS = ("CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_LEFT", "CAM_BACK", "CAM_BACK_RIGHT")
@@ -120,9 +120,7 @@ def _sorted_samples(folder: Path, scenes: list[dict]) -> list[dict]:
     for sample in samples:
         scene, time = field(sample, "scene_token", "sample"), field(sample, "timestamp", "sample")
         if scene not in known:
-            raise DataError(
-                f"sample {sample['token']!r} belongs to a scene that is not in {folder / 'scene.json'}"
-            )
+            raise DataError(f"sample {sample['token']!r} belongs to a scene that is not in {folder / 'scene.json'}")
         start[scene] = min(time, start.get(scene, time))
     if not samples:
         raise DataError(f"{folder / 'sample.json'} has no records")
@@ -131,9 +129,7 @@ def _sorted_samples(folder: Path, scenes: list[dict]) -> list[dict]:
 
 def _calibrations(folder: Path) -> tuple[dict[str, dict], dict[str, str]]:
     """Calibrations by token, and the channel that each belongs to, for the channels of interest."""
-    channel_of = {
-        field(s, "token", "sensor"): field(s, "channel", "sensor") for s in read_table(folder, "sensor")
-    }
+    channel_of = {field(s, "token", "sensor"): field(s, "channel", "sensor") for s in read_table(folder, "sensor")}
     calibrations, channels = {}, {}
     for record in read_table(folder, "calibrated_sensor"):
         channel = channel_of.get(field(record, "sensor_token", "calibrated_sensor"))
@@ -142,9 +138,7 @@ def _calibrations(folder: Path) -> tuple[dict[str, dict], dict[str, str]]:
     return calibrations, channels
 
 
-def _key_frame_records(
-    folder: Path, rows: dict[str, int], channels: dict[str, str]
-) -> dict[tuple[int, str], dict]:
+def _key_frame_records(folder: Path, rows: dict[str, int], channels: dict[str, str]) -> dict[tuple[int, str], dict]:
     """sample_data of every (row, channel)."""
     records = {}
     for record in read_table(folder, "sample_data"):

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..evaluation.origins import lidar_origins
+from ..geometry.transforms import Poses, apply, inverse
 from ..registry import DATASETS, TRANSFORMS
 from ..structures import LabelSpace, VolumeFrame, VoxelGrid
 from .checks import find_root, require_label_files
@@ -15,7 +16,6 @@ from .files import read_points
 from .index import CAMERAS, FRONT, KeyFrameIndex, load_index
 from .labels.base import KeyFrameName, LabelSet, LabelVolume, require_choice
 from .labels.lidarseg import PointClasses
-from .poses import Poses, apply, inverse
 from .randomness import SampleRequest, Stream, generator
 from .sample import Sample
 from .sequences import split_sequences
@@ -77,9 +77,7 @@ class NuScenesOccDataset:
         seed: int = 0,
     ):
         self.mode = require_choice("NuScenesOccDataset.mode", mode, ("train", "evaluate", "predict"))
-        self.key_frame = require_choice(
-            "NuScenesOccDataset.key_frame", key_frame, ("lidar_ego", "cam_front_ego")
-        )
+        self.key_frame = require_choice("NuScenesOccDataset.key_frame", key_frame, ("lidar_ego", "cam_front_ego"))
         self.labels: LabelSet = TRANSFORMS.build(labels)
         self.image: ImagePipeline = TRANSFORMS.build(image)
         self.scene: SceneAugmentation | None = TRANSFORMS.build(scene) if scene else None
@@ -246,9 +244,7 @@ class NuScenesOccDataset:
         if self.streams.starts[index]:
             return np.eye(4)
         pose = (
-            self._global_from_lidar
-            if self.labels.motion_frame == "lidar"
-            else self.index.global_from_ego.__getitem__
+            self._global_from_lidar if self.labels.motion_frame == "lidar" else self.index.global_from_ego.__getitem__
         )
         return inverse(pose(index - 1)) @ pose(index)
 

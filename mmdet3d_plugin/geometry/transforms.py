@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.float64]
+Poses = NDArray[np.float64]
 
 
-def rotation_from_quaternion(quaternion: ArrayLike) -> Array:
+def rotation_from_quaternion(quaternion: ArrayLike) -> Poses:
     """Rotation matrices of quaternions (w, x, y, z), spec/data/formats section 1.
 
     Rodrigues' formula for q = (w, v): R p = ((w^2 - v.v) p + 2 v (v.p) + 2 w (v x p)) / |q|^2.
@@ -32,7 +32,7 @@ def rotation_from_quaternion(quaternion: ArrayLike) -> Array:
     return ((w * w - square) * identity + 2 * outer + 2 * w * cross) / (w * w + square)
 
 
-def quaternion_from_rotation(rotation: ArrayLike) -> Array:
+def quaternion_from_rotation(rotation: ArrayLike) -> Poses:
     """Unit quaternions (w, x, y, z), w >= 0, of rotation matrices; inverse of
     :func:`rotation_from_quaternion`.
 
@@ -62,7 +62,7 @@ def quaternion_from_rotation(rotation: ArrayLike) -> Array:
     return np.where(q[..., :1] < 0, -q, q)
 
 
-def pose_matrix(quaternion: ArrayLike, translation: ArrayLike) -> Array:
+def pose_matrix(quaternion: ArrayLike, translation: ArrayLike) -> Poses:
     """Pose of a child frame in its parent, as the nuScenes tables give it.
 
     Args:
@@ -80,7 +80,7 @@ def pose_matrix(quaternion: ArrayLike, translation: ArrayLike) -> Array:
     return pose
 
 
-def inverse(pose: ArrayLike) -> Array:
+def inverse(pose: ArrayLike) -> Poses:
     """Inverse of rotations or flips with a translation, [..., 4, 4]: (R, t) -> (R^T, -R^T t)."""
     pose = np.asarray(pose, dtype=np.float64)
     transposed = pose[..., :3, :3].swapaxes(-1, -2)
@@ -91,7 +91,7 @@ def inverse(pose: ArrayLike) -> Array:
     return result
 
 
-def apply(pose: ArrayLike, points: ArrayLike) -> Array:
+def apply(pose: ArrayLike, points: ArrayLike) -> Poses:
     """Transform points.
 
     Args:
@@ -105,7 +105,7 @@ def apply(pose: ArrayLike, points: ArrayLike) -> Array:
     return np.asarray(points) @ pose[..., :3, :3].swapaxes(-1, -2) + pose[..., None, :3, 3]
 
 
-def rotation_z(yaw: ArrayLike) -> Array:
+def rotation_z(yaw: ArrayLike) -> Poses:
     """Rotations about the z axis, counter-clockwise seen from above.
 
     Args:
@@ -123,6 +123,6 @@ def rotation_z(yaw: ArrayLike) -> Array:
     return pose
 
 
-def mirror(flip_x: bool, flip_y: bool) -> Array:
+def mirror(flip_x: bool, flip_y: bool) -> Poses:
     """Mirroring, [4, 4]: x -> -x where `flip_x`, y -> -y where `flip_y` (spec/data/pipelines section 2)."""
     return np.diag([-1.0 if flip_x else 1.0, -1.0 if flip_y else 1.0, 1.0, 1.0])

@@ -9,9 +9,7 @@ from torch import Tensor
 from ..structures import VoxelGrid
 from ..structures.grid import Anchor
 
-REFERENCE_HEIGHT = (
-    1.0  # metres; where published bird's-eye-view models place their only slab (spec/04 section 4.1)
-)
+REFERENCE_HEIGHT = 1.0  # metres; where published bird's-eye-view models place their only slab (spec/04 section 4.1)
 
 
 def metres_from_warp_index(grid: VoxelGrid, anchor: Anchor) -> Tensor:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from mmdet3d_plugin.datasets import tables
 from mmdet3d_plugin.datasets.index import CAMERAS, load_index
-from mmdet3d_plugin.datasets.poses import apply, inverse, pose_matrix
 from mmdet3d_plugin.datasets.splits import TRAINVAL_VAL, split_scenes
 from mmdet3d_plugin.errors import ConfigError, DataError
+from mmdet3d_plugin.geometry.transforms import apply, inverse, pose_matrix
 
 ALL = [f"scene-{i:04d}" for i in range(1, 1201)]
 
