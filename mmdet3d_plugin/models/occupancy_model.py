@@ -121,9 +121,7 @@ class OccupancyModel(BaseModel):
         if rate <= 0.0:
             return None
         if targets is None or targets.depth is None:
-            raise ConfigError(
-                "geometry denoising needs depth maps", fix="load depth targets in the training data set"
-            )
+            raise ConfigError("geometry denoising needs depth maps", fix="load depth targets in the training data set")
         return DepthGuidance(depth=targets.depth, rate=targets.depth.new_tensor(rate))
 
     def _losses(self, output: OccOutput, targets: OccTargets) -> dict[str, Tensor]:
@@ -135,8 +133,6 @@ class OccupancyModel(BaseModel):
             for term in self.losses:
                 for name, value in term(output, targets).items():
                     if name in losses:
-                        raise ConfigError(
-                            f"two losses are named {name!r}", fix="remove one of them from model.losses"
-                        )
+                        raise ConfigError(f"two losses are named {name!r}", fix="remove one of them from model.losses")
                     losses[name] = value
         return losses

@@ -72,9 +72,7 @@ class ViewTransformer(Protocol):
 class TemporalFuser(Protocol):
     """A volume [B, C, Z, Y, X] and what is remembered to a volume over the same grid."""
 
-    def __call__(
-        self, volume: Volume, frame: Frame, memory: Memory | None
-    ) -> tuple[Volume, Memory | None]: ...
+    def __call__(self, volume: Volume, frame: Frame, memory: Memory | None) -> tuple[Volume, Memory | None]: ...
 
 
 class VolumeEncoder(Protocol):

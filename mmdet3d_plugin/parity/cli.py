@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
 from ..errors import DataError, OccStudioError
@@ -14,7 +13,7 @@ from .forward import Comparison, compare_forward
 from .losses import compare_losses
 from .model import CONFIGS
 
-_HEADER = f"{'frame':>5}  {'stage':<28} {'max error':>10} {'mean error':>10} {'gate':>8}"
+_HEADER = f"{'frame':>5}  {'max error':>10} {'mean error':>10} {'gate':>9}        stage"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,8 +24,6 @@ def main(arguments: list[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True)
-    if options.threads:
-        torch.set_num_threads(options.threads)
     missed = total = 0
     try:
         stems = shipped_stems(options.golden) if options.all else [Path(s).stem for s in options.config]
@@ -53,9 +50,7 @@ def shipped_stems(golden: Path) -> list[str]:
     configs = {path.stem for path in CONFIGS.glob("[!_]*/*.py")}
     stems = sorted(configs & {path.stem for path in (golden / "forward").glob("*.json")})
     if not stems:
-        raise DataError(
-            f"no golden figures in {golden}", expected="forward/STEM.json for a shipped config STEM"
-        )
+        raise DataError(f"no golden figures in {golden}", expected="forward/STEM.json for a shipped config STEM")
     return stems
 
 
@@ -70,7 +65,6 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--all", action="store_true", help="every shipped config, forward passes and losses")
     parser.add_argument("--losses", action="store_true", help="losses and gradients of training instead")
     parser.add_argument("--device", default="cpu", help="where to run (default: cpu)")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: PyTorch's)")
     return parser
 
 
@@ -84,10 +78,10 @@ def _runs(options: argparse.Namespace, stems: list[str]) -> Iterator[tuple[str, 
 
 def _line(comparison: Comparison) -> str:
     if comparison.stage == "labels":
-        share = f"{100 * (1 - comparison.worst):.4f} % equal"
-        figures = f"{share:>21} {100 * (1 - (comparison.gate or 0)):>6.2f} %"
+        equal, gate = (100 * (1 - share) for share in (comparison.worst, comparison.gate or 0))
+        figures = f"{f'{equal:.4f} % equal':>21} {gate:>7.2f} %"
     else:
-        gate = f"{comparison.gate:8.0e}" if comparison.gate is not None else f"{'-':>8}"
-        figures = f"{comparison.worst:10.2e} {comparison.mean:10.2e} {gate}"
-    verdict = "[green]ok[/]" if comparison.passed else "[red]MISS[/]"
-    return f"{comparison.frame:>5}  {comparison.stage:<28} {figures}  {verdict}"
+        gate_text = "-" if comparison.gate is None else f"{comparison.gate:.0e}"
+        figures = f"{comparison.worst:10.2e} {comparison.mean:10.2e} {gate_text:>9}"
+    verdict = "[green]ok  [/]" if comparison.passed else "[red]MISS[/]"
+    return f"{comparison.frame:>5}  {figures}  {verdict}  {comparison.stage}"

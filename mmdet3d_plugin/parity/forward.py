@@ -95,9 +95,7 @@ def _gate(name: str, t: int, tensors: Mapping[str, Any]) -> float | None:
 def _error(name: str, ours: Tensor, theirs: NDArray[Any], shape: list[int]) -> NDArray[Any]:
     """Absolute error at the sampled positions."""
     if ours.numel() != np.prod(shape) or _trailing(ours.shape) != _trailing(shape):
-        raise EvaluationError(
-            f"stage {name} has another shape", found=tuple(ours.shape), expected=tuple(shape)
-        )
+        raise EvaluationError(f"stage {name} has another shape", found=tuple(ours.shape), expected=tuple(shape))
     positions = recipe.sample_positions(name, ours.numel(), len(theirs))
     return np.abs(ours.flatten().cpu().numpy()[positions] - theirs)
 

@@ -66,9 +66,7 @@ def _compare_files(stem: str, golden: Path, device: str) -> Iterator[Comparison]
             yield from _compare_file(stem, f" ({variant})" if variant else "", facts, golden, device)
 
 
-def _compare_file(
-    stem: str, variant: str, facts: dict[str, Any], golden: Path, device: str
-) -> Iterator[Comparison]:
+def _compare_file(stem: str, variant: str, facts: dict[str, Any], golden: Path, device: str) -> Iterator[Comparison]:
     seed = facts["seed"]
     image_size = tuple(read_golden(golden / "forward" / f"{stem}.json")["input_size"])
     model = _training_model(stem, facts, golden).to(device)
@@ -132,21 +130,15 @@ def _published_norms(stem: str, network: nn.Module, golden: Path, seed: int) -> 
     return norms
 
 
-def _compare_gradients(
-    entry: Mapping[str, Any], norms: Mapping[str, float], variant: str
-) -> Iterator[Comparison]:
+def _compare_gradients(entry: Mapping[str, Any], norms: Mapping[str, float], variant: str) -> Iterator[Comparison]:
     """The total gradient norm, and the median and the worst of the norms of single parameters."""
     expected = {key: norm for key, norm in entry["grad_norm"].items() if norm is not None}
     if missing := expected.keys() - norms.keys():
-        raise EvaluationError(
-            "parameters of the published model have no gradient here", found=sorted(missing)
-        )
+        raise EvaluationError("parameters of the published model have no gradient here", found=sorted(missing))
     t, total = entry["t"], entry["grad_total_norm"]
     error = abs(sum(norm**2 for norm in norms.values()) ** 0.5 - total) / total
     yield Comparison(t, "total gradient norm" + variant, error, error, GRADIENT)
-    errors = {
-        key: abs(norms[key] - norm) / norm for key, norm in expected.items() if norm > NEGLIGIBLE * total
-    }
+    errors = {key: abs(norms[key] - norm) / norm for key, norm in expected.items() if norm > NEGLIGIBLE * total}
     median, mean = statistics.median(errors.values()), statistics.fmean(errors.values())
     yield Comparison(t, f"median of {len(errors)} gradient norms{variant}", median, mean, GRADIENT)
     worst = max(errors, key=lambda key: errors[key])

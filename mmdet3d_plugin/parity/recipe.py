@@ -148,9 +148,7 @@ def frame(t: int, image_size: tuple[int, int], seed: int, batch: int = 1) -> Fra
 
     def images(time: int) -> Tensor:
         seeds = (seed + 1000 * b for b in range(batch))
-        return torch.from_numpy(
-            np.stack([[image(time, c, image_size, s) for c in range(NUM_CAMERAS)] for s in seeds])
-        )
+        return torch.from_numpy(np.stack([[image(time, c, image_size, s) for c in range(NUM_CAMERAS)] for s in seeds]))
 
     return Frame(
         images=images(t),

@@ -81,9 +81,7 @@ class KeyTable:
             else:
                 target = match.expand(rule.target)
                 if target in ours:
-                    raise CheckpointError(
-                        f"published keys {origin[target]!r} and {key!r} both become {target!r}"
-                    )
+                    raise CheckpointError(f"published keys {origin[target]!r} and {key!r} both become {target!r}")
                 ours[target] = rule.convert(tensor) if rule.convert else tensor
                 origin[target] = key
         if unknown:

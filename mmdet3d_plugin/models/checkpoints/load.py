@@ -49,17 +49,13 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> dict[str, Any]:
         for reason, keys in load_published(network, state, table, str(path)).items():
             _LOGGER.info("%s: %d keys not needed (%s)", path, len(keys), reason)
     elif network is model:
-        _load_strictly(
-            model, {key.removeprefix(_NETWORK): tensor for key, tensor in state.items()}, str(path)
-        )
+        _load_strictly(model, {key.removeprefix(_NETWORK): tensor for key, tensor in state.items()}, str(path))
     else:
         _load_strictly(model, state, str(path))
     return dict(content.get("meta", {}))
 
 
-def load_published(
-    network: nn.Module, state: Mapping[str, Tensor], table: KeyTable, name: str
-) -> dict[str, list[str]]:
+def load_published(network: nn.Module, state: Mapping[str, Tensor], table: KeyTable, name: str) -> dict[str, list[str]]:
     """Load a published state dict into a network, in place.
 
     Args:
@@ -99,9 +95,7 @@ def _read(path: Path) -> dict[str, Any]:
             fix="copy or download the file again",
         ) from error
     if not isinstance(content, dict):
-        raise CheckpointError(
-            f"checkpoint {path} holds no weights", found=type(content).__name__, expected="a dict"
-        )
+        raise CheckpointError(f"checkpoint {path} holds no weights", found=type(content).__name__, expected="a dict")
     return content
 
 

@@ -41,14 +41,8 @@ class ResNet(nn.Module):
         super().__init__()
         if depth not in _DEPTHS:
             raise ConfigError("ResNet.depth", found=depth, expected=f"one of {sorted(_DEPTHS)}")
-        if (
-            list(out_stages) != sorted(set(out_stages))
-            or not set(out_stages) <= {0, 1, 2, 3}
-            or not out_stages
-        ):
-            raise ConfigError(
-                "ResNet.out_stages", found=out_stages, expected="ascending stages out of 0, 1, 2, 3"
-            )
+        if list(out_stages) != sorted(set(out_stages)) or not set(out_stages) <= {0, 1, 2, 3} or not out_stages:
+            raise ConfigError("ResNet.out_stages", found=out_stages, expected="ascending stages out of 0, 1, 2, 3")
         block, counts = _DEPTHS[depth]
         self.out_stages = tuple(out_stages)
         self.activation_checkpointing = activation_checkpointing

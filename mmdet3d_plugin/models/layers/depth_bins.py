@@ -107,8 +107,6 @@ def labels_of_closest(depth: Tensor, labels: Tensor, stride: int, ignore: int) -
         [..., H / stride, W / stride] labels, same type as `labels`.
     """
     tiles = _patches(depth, stride)
-    nearest, where = torch.where(tiles > 0, tiles, torch.full_like(tiles, torch.inf)).min(
-        dim=-1, keepdim=True
-    )
+    nearest, where = torch.where(tiles > 0, tiles, torch.full_like(tiles, torch.inf)).min(dim=-1, keepdim=True)
     chosen = _patches(labels, stride).gather(-1, where).squeeze(-1)
     return torch.where(torch.isinf(nearest.squeeze(-1)), torch.full_like(chosen, ignore), chosen)

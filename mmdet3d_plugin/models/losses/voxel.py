@@ -19,9 +19,7 @@ class VoxelCrossEntropy(nn.Module):
         weight: factor of the loss.
     """
 
-    def __init__(
-        self, labels: str = "Occ3D-nuScenes", void_channel: bool = False, weight: float = 1.0
-    ) -> None:
+    def __init__(self, labels: str = "Occ3D-nuScenes", void_channel: bool = False, weight: float = 1.0) -> None:
         super().__init__()
         self.weight = weight
         self.channels = ClassChannels(label_space(labels), void_channel)
@@ -30,7 +28,5 @@ class VoxelCrossEntropy(nn.Module):
         """`loss_voxel` of logits [B, K, Z, Y, X] and labels [B, Z, Y, X]; 0 where nothing is labelled."""
         labels = self.channels.from_labels(targets.occupancy)
         ignore = self.channels.space.ignore
-        total = functional.cross_entropy(
-            output.prediction.logits.float(), labels, ignore_index=ignore, reduction="sum"
-        )
+        total = functional.cross_entropy(output.prediction.logits.float(), labels, ignore_index=ignore, reduction="sum")
         return {"loss_voxel": self.weight * total / (labels != ignore).sum().clamp(min=1)}

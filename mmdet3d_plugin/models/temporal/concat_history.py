@@ -70,9 +70,7 @@ class ConcatHistory(nn.Module):
         self.fuse_conv = conv(channels * (num_frames + 1), channels, 1)
         self.fuse_norm = norm(channels)
 
-    def forward(
-        self, volume: Volume, frame: Frame, memory: HistoryMemory | None
-    ) -> tuple[Volume, HistoryMemory]:
+    def forward(self, volume: Volume, frame: Frame, memory: HistoryMemory | None) -> tuple[Volume, HistoryMemory]:
         """Fuse features [B, C, Z, Y, X] with the past.
 
         Args:
@@ -129,9 +127,7 @@ class ConcatHistory(nn.Module):
         seconds = KEY_FRAME_INTERVAL * ages.to(weight.dtype).flatten()
         convolve = functional.conv2d if self.grid.is_bev else functional.conv3d
         timed = convolve(frames, weight[:, :-1], self.time_conv.bias)
-        timed = timed + (seconds[:, None] * weight[:, -1].flatten()).view(
-            *timed.shape[:2], *[1] * (timed.dim() - 2)
-        )
+        timed = timed + (seconds[:, None] * weight[:, -1].flatten()).view(*timed.shape[:2], *[1] * (timed.dim() - 2))
         timed = functional.relu(self.time_norm(timed), inplace=True)
         fused = self.fuse_norm(self.fuse_conv(timed.unflatten(0, (len(ages), -1)).flatten(1, 2)))
         fused = functional.relu(fused, inplace=True)

@@ -46,9 +46,7 @@ class DepthBranch(nn.Module):
 
     def __init__(self, in_channels: int, mid_channels: int, pyramid_channels: int, num_bins: int) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(
-            BasicBlock(in_channels if i == 0 else mid_channels, mid_channels) for i in range(3)
-        )
+        self.blocks = nn.ModuleList(BasicBlock(in_channels if i == 0 else mid_channels, mid_channels) for i in range(3))
         self.pyramid = AtrousPyramid(mid_channels, pyramid_channels)
         self.output = nn.Conv2d(mid_channels, num_bins, 1)
 
@@ -111,13 +109,9 @@ class CameraAwareDepthNet(nn.Module):
         self.depth_branch = DepthBranch(branch_channels, mid_channels, pyramid_channels, num_bins)
         self.transfer = None
         if transfer is not None:
-            self.transfer = MODELS.build(
-                dict(transfer, in_channels=branch_channels, mid_channels=mid_channels)
-            )
+            self.transfer = MODELS.build(dict(transfer, in_channels=branch_channels, mid_channels=mid_channels))
 
-    def forward(
-        self, features: ImageFeatures, frame: Frame, guidance: DepthGuidance | None = None
-    ) -> DepthEstimate:
+    def forward(self, features: ImageFeatures, frame: Frame, guidance: DepthGuidance | None = None) -> DepthEstimate:
         """Estimate the depth of a frame.
 
         Args:
@@ -153,8 +147,7 @@ class CameraAwareDepthNet(nn.Module):
             raise ConfigError(
                 "stereo depth needs the images of the previous key frame",
                 found="no adjacent images" if frame.adjacent is None else "no matching level of the encoder",
-                fix="let the data set load adjacent images, and the backbone return a level more than the "
-                "neck takes",
+                fix="let the data set load adjacent images, and the backbone return a level more than the neck takes",
             )
         return self.cost_volume(
             features.levels[0],

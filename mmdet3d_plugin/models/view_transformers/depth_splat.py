@@ -63,6 +63,4 @@ class DepthSplat(nn.Module):
     def _index(self, rig: CameraRig, image_size: tuple[int, int], stride: int) -> Tensor:
         """Continuous voxel index of every point of the frusta, [B, N, D, h, w, 3]."""
         depths = lifted_depths(self.depth_bins, self.depth_anchor, device=rig.ego_from_cam.device)
-        return self.grid.continuous_index(
-            lift_frustum(rig, frustum(*image_size, stride, depths, self.pixel_anchor))
-        )
+        return self.grid.continuous_index(lift_frustum(rig, frustum(*image_size, stride, depths, self.pixel_anchor)))

@@ -44,9 +44,7 @@ class IntraObjectTransfer(nn.Module):
 
     def __init__(self, length: int, in_channels: int, mid_channels: int) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(
-            BasicBlock(in_channels if i == 0 else mid_channels, mid_channels) for i in range(3)
-        )
+        self.blocks = nn.ModuleList(BasicBlock(in_channels if i == 0 else mid_channels, mid_channels) for i in range(3))
         self.output = nn.Conv2d(mid_channels, length, 1)
 
     def forward(self, features: Tensor, shortcut: Tensor, depth: Tensor) -> Tensor:

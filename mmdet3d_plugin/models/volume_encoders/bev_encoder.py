@@ -32,9 +32,7 @@ class PlaneFusion(nn.Module):
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Map [B, C_i, Y_i, X_i], finest first, to [B, C, Y_0, X_0]."""
         size = maps[0].shape[-2:]
-        coarse = (
-            functional.interpolate(m, size, mode="bilinear", align_corners=True).to(m.dtype) for m in maps[1:]
-        )
+        coarse = (functional.interpolate(m, size, mode="bilinear", align_corners=True).to(m.dtype) for m in maps[1:])
         x = torch.cat((maps[0], *coarse), dim=1)
         x = self.relu(self.norm1(self.conv1(x)))
         return self.relu(self.norm2(self.conv2(x)))

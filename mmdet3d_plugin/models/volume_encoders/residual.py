@@ -40,9 +40,7 @@ class ResidualBlock(nn.Module):
         if projection and dims == 2:
             self.shortcut = conv(in_channels, channels, 3, stride, 1)
         elif projection:
-            self.shortcut = nn.Sequential(
-                conv(in_channels, channels, 3, stride, 1, bias=False), norm(channels)
-            )
+            self.shortcut = nn.Sequential(conv(in_channels, channels, 3, stride, 1, bias=False), norm(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, C_in, (Z,) Y, X] to [B, C, (Z,) Y, X] at the resolution that the stride gives."""

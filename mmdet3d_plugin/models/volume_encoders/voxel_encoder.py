@@ -31,8 +31,7 @@ class SpaceFusion(nn.Module):
         """Map [B, C_i, Z_i, Y_i, X_i], finest first, to [B, C, Z_0, Y_0, X_0]."""
         size = volumes[0].shape[-3:]
         coarse = (
-            functional.interpolate(v, size, mode="trilinear", align_corners=True).to(v.dtype)
-            for v in volumes[1:]
+            functional.interpolate(v, size, mode="trilinear", align_corners=True).to(v.dtype) for v in volumes[1:]
         )
         return self.relu(self.norm(self.conv(torch.cat((volumes[0], *coarse), dim=1))))
 

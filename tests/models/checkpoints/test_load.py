@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from mmdet3d_plugin.errors import CheckpointError
-from mmdet3d_plugin.models.checkpoints import load_checkpoint
 from mmdet3d_plugin.models.checkpoints import load as load_module
+from mmdet3d_plugin.models.checkpoints import load_checkpoint
 from mmdet3d_plugin.models.checkpoints.key_map import KeyTable, Rename
 
 

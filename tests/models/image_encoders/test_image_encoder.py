@@ -20,7 +20,7 @@ def frame():
 def encoder(out_stages, neck_inputs, **backbone):
     return ImageEncoder(
         dict(type="ResNet", depth=18, out_stages=out_stages, base_channels=4, **backbone),
-        dict(type="TopDownNeck", in_channels=neck_inputs, out_channels=8),
+        {"type": "TopDownNeck", "in_channels": neck_inputs, "out_channels": 8},
     )
 
 
@@ -48,7 +48,7 @@ def test_stages_after_the_last_output_are_not_built():
     assert not any(key.startswith("layer4") for key in ResNet(18, (2,), base_channels=4).state_dict())
 
 
-@pytest.mark.parametrize("arguments", [dict(depth=49), dict(out_stages=(3, 2)), dict(out_stages=(4,))])
+@pytest.mark.parametrize("arguments", [{"depth": 49}, {"out_stages": (3, 2)}, {"out_stages": (4,)}])
 def test_resnet_refuses_what_does_not_exist(arguments):
     with pytest.raises(ConfigError, match=next(iter(arguments))):
         ResNet(**arguments)

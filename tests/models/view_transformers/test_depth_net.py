@@ -20,7 +20,7 @@ BINS = (1.0, 9.0, 1.0)
 
 def depth_net(**arguments):
     torch.manual_seed(0)
-    sizes = dict(in_channels=6, mid_channels=8, context_channels=5, pyramid_channels=4)
+    sizes = {"in_channels": 6, "mid_channels": 8, "context_channels": 5, "pyramid_channels": 4}
     return CameraAwareDepthNet(BINS, **sizes, **arguments).eval()
 
 
@@ -73,7 +73,9 @@ def test_depth_is_a_distribution_and_is_lifted_as_it_is_without_transfer():
 
 
 def test_transfer_adds_mass_behind_surfaces_only():
-    estimate = depth_net(transfer=dict(type="IntraObjectTransfer", length=3))(features(), recipe.frame(0, (64, 96), 0))
+    estimate = depth_net(transfer={"type": "IntraObjectTransfer", "length": 3})(
+        features(), recipe.frame(0, (64, 96), 0)
+    )
     assert (estimate.geometry >= estimate.depth).all()
     torch.testing.assert_close(estimate.geometry[:, :, 0], estimate.depth[:, :, 0])
 
@@ -106,12 +108,12 @@ def test_stereo_without_adjacent_images_is_a_clear_error():
     frame = recipe.frame(0, (64, 96), 0)
     frame.adjacent = None
     with pytest.raises(ConfigError, match="adjacent"):
-        depth_net(stereo=dict(type="StereoCostVolume"))(features(stereo=True), frame)
+        depth_net(stereo={"type": "StereoCostVolume"})(features(stereo=True), frame)
 
 
 def test_every_parameter_learns_with_stereo_transfer_and_checkpointing():
     frame = recipe.frame(1, (64, 96), 0)
-    stereo, transfer = dict(type="StereoCostVolume"), dict(type="IntraObjectTransfer", length=3)
+    stereo, transfer = {"type": "StereoCostVolume"}, {"type": "IntraObjectTransfer", "length": 3}
     nets = [depth_net(stereo=stereo, transfer=transfer, activation_checkpointing=on).train() for on in (False, True)]
     for net in nets:
         torch.manual_seed(0)  # dropout

@@ -14,9 +14,9 @@ from mmdet3d_plugin.models.view_transformers.depth_anchor import lifted_depths
 from mmdet3d_plugin.parity import recipe
 from mmdet3d_plugin.registry import MODELS
 
-GRID = dict(lower=(-8.0, -8.0, -2.0), upper=(8.0, 8.0, 2.0), shape=(16, 16, 4))
+GRID = {"lower": (-8.0, -8.0, -2.0), "upper": (8.0, 8.0, 2.0), "shape": (16, 16, 4)}
 BINS = (1.0, 6.0, 1.0)
-NET = dict(type="CameraAwareDepthNet", in_channels=6, mid_channels=8, context_channels=2, pyramid_channels=4)
+NET = {"type": "CameraAwareDepthNet", "in_channels": 6, "mid_channels": 8, "context_channels": 2, "pyramid_channels": 4}
 
 
 class KnownDepth(nn.Module):
@@ -35,7 +35,7 @@ class KnownDepth(nn.Module):
 
 
 def splat(lifting, depth_bin=2, grid=GRID, **arguments):
-    net = DepthSplat(grid, BINS, NET, dict(type=lifting), **arguments)
+    net = DepthSplat(grid, BINS, NET, {"type": lifting}, **arguments)
     net.depth_net = KnownDepth(depth_bin)
     return net
 
@@ -76,13 +76,13 @@ def test_published_anchors_lift_to_the_near_edge():
 
 
 def test_soft_filling_places_a_voxel_at_its_centre_by_default():
-    lifting = MODELS.build(dict(type="SoftFilling"))
+    lifting = MODELS.build({"type": "SoftFilling"})
     context, weights = torch.ones(1, 1, 1, 1, 1), torch.ones(1, 1, 1, 1, 1)
     index = torch.tensor([2.5, 1.5, 0.5]).view(1, 1, 1, 1, 1, 3)
     volume = lifting(context, weights, index, (2, 3, 4))
     assert volume[0, 0, 0, 1, 2] == 1
     assert volume.sum() == 1
-    corner = MODELS.build(dict(type="SoftFilling", anchor="corner"))(context, weights, index, (2, 3, 4))
+    corner = MODELS.build({"type": "SoftFilling", "anchor": "corner"})(context, weights, index, (2, 3, 4))
     assert corner.count_nonzero() == 8
 
 
@@ -109,7 +109,7 @@ def test_coordinates_stay_exact_under_autocast():
 
 
 def test_gradient_reaches_depth_and_context():
-    net = DepthSplat(GRID, BINS, NET, dict(type="SoftFilling"))
+    net = DepthSplat(GRID, BINS, NET, {"type": "SoftFilling"})
     level = torch.rand(1, 6, 6, 2, 3, requires_grad=True)
     lifted, _ = net(ImageFeatures((level,)), recipe.frame(0, (32, 48), 0))
     lifted.volume.features.square().sum().backward()
@@ -119,4 +119,4 @@ def test_gradient_reaches_depth_and_context():
 
 def test_a_misspelt_stage_argument_names_the_right_one():
     with pytest.raises(ConfigError, match="mid_channels"):
-        DepthSplat(GRID, BINS, dict(NET, mid_chanels=8), dict(type="HardPooling"))
+        DepthSplat(GRID, BINS, dict(NET, mid_chanels=8), {"type": "HardPooling"})

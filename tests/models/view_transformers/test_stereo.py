@@ -74,7 +74,7 @@ def test_projections_behind_the_adjacent_camera_are_penalised():
 
 
 def test_published_validity_is_an_exact_zero_of_one_channel():
-    arguments = dict(validity="zero_feature", pixel_anchor="corners", depth_anchor="edge")
+    arguments = {"validity": "zero_feature", "pixel_anchor": "corners", "depth_anchor": "edge"}
     shape = (1, 1, 8, H // STRIDE, W // STRIDE)
     silent = volume(torch.zeros(shape), torch.zeros(shape), motion(x=3.0), **arguments)
     torch.testing.assert_close(silent, torch.full_like(silent, 0.1))  # zeros inside the image count as outside

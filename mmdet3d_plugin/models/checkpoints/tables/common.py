@@ -30,13 +30,9 @@ DEPTH_NET = (
     Rename(_NET + r"bn\.(.*)", _OURS + r"camera_norm.\1"),
     Rename(_NET + r"(depth|context)_mlp\.fc1\.(.*)", _OURS + r"\1_gate.mlp.0.\2"),
     Rename(_NET + r"(depth|context)_mlp\.fc2\.(.*)", _OURS + r"\1_gate.mlp.2.\2"),
-    Rename(
-        _NET + r"(depth|context)_se\.conv_reduce\.weight", _OURS + r"\1_gate.gate.0.weight", linear_from_conv
-    ),
+    Rename(_NET + r"(depth|context)_se\.conv_reduce\.weight", _OURS + r"\1_gate.gate.0.weight", linear_from_conv),
     Rename(_NET + r"(depth|context)_se\.conv_reduce\.bias", _OURS + r"\1_gate.gate.0.bias"),
-    Rename(
-        _NET + r"(depth|context)_se\.conv_expand\.weight", _OURS + r"\1_gate.gate.2.weight", linear_from_conv
-    ),
+    Rename(_NET + r"(depth|context)_se\.conv_expand\.weight", _OURS + r"\1_gate.gate.2.weight", linear_from_conv),
     Rename(_NET + r"(depth|context)_se\.conv_expand\.bias", _OURS + r"\1_gate.gate.2.bias"),
     Rename(_NET + r"context_conv\.(.*)", _OURS + r"context_output.\1"),
     Rename(_NET + r"cost_volumn_net\.(.*)", _OURS + r"cost_encoder.\1"),
