@@ -6,9 +6,18 @@ if [[ -z ${PYTHON:-} && -x $tools/../.venv/bin/python ]]; then
     python=$tools/../.venv/bin/python
 fi
 
+require_number() {
+    if [[ ! $1 =~ ^[1-9][0-9]*$ ]]; then
+        echo "error: NUM_GPUS must be a positive number" >&2
+        echo "  found:    $1" >&2
+        exit 2
+    fi
+}
+
 launch() {
     local processes=$1 script=$tools/$2
     shift 2
+    require_number "$processes"
     if ((processes == 1 && ${NNODES:-1} == 1)); then
         exec "$python" "$script" "$@"
     fi
@@ -17,7 +26,9 @@ launch() {
         where=(--nnodes "$NNODES" --node-rank "$NODE_RANK" --master-addr "$MASTER_ADDR" --master-port "${PORT:-29500}")
     fi
     # The level hides what DistributedDataParallel says, once per process, about the unused parameters it looks for.
-    OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} TORCH_CPP_LOG_LEVEL=${TORCH_CPP_LOG_LEVEL:-ERROR} exec "$python" -m mmdet3d_plugin.engine.launch \
+    export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} MKL_NUM_THREADS=${MKL_NUM_THREADS:-1}
+    export TORCH_CPP_LOG_LEVEL=${TORCH_CPP_LOG_LEVEL:-ERROR}
+    exec "$python" -m mmdet3d_plugin.engine.launch \
         "${where[@]}" --nproc-per-node "$processes" "$script" --launcher pytorch "$@"
 }
 
@@ -25,6 +36,7 @@ launch() {
 launch_slurm() {
     local partition=$1 job=$2 processes=$3 script=$tools/$4 per_node=${GPUS_PER_NODE:-8}
     shift 4
+    require_number "$processes"
     ((per_node > processes)) && per_node=$processes
     # shellcheck disable=SC2086  # SRUN_ARGS holds several words
     exec srun -p "$partition" --job-name "$job" --ntasks "$processes" --ntasks-per-node "$per_node" \

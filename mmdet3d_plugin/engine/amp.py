@@ -26,9 +26,7 @@ class BFloat16OptimWrapper(OptimWrapper):
         clip_grad: arguments of `torch.nn.utils.clip_grad_norm_`.
     """
 
-    def __init__(
-        self, optimizer: torch.optim.Optimizer, accumulative_counts: int = 1, clip_grad: dict | None = None
-    ):
+    def __init__(self, optimizer: torch.optim.Optimizer, accumulative_counts: int = 1, clip_grad: dict | None = None):
         super().__init__(optimizer=optimizer, accumulative_counts=accumulative_counts, clip_grad=clip_grad)
 
     @contextmanager

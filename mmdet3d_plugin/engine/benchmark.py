@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,13 +63,8 @@ def benchmark(
     batches = [OccBatch((example_frame(cfg, n, shape).to(where),)) for n in range(_EXAMPLES + 1)]
 
     def play(count: int) -> list[float]:
-        """Latencies of `count` frames; after the first example the others repeat, so the stream never
-        restarts.
-        """
-        return [
-            _timed(lambda batch=batches[1 + n % _EXAMPLES]: model(batch, mode="predict"), where)
-            for n in range(count)
-        ]
+        """Latencies of `count` frames; the examples after the first repeat, so that the stream never restarts."""
+        return [_timed(model, batches[1 + n % _EXAMPLES], where) for n in range(count)]
 
     with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16, enabled=amp):
         model(batches[0], mode="predict")
@@ -97,9 +92,9 @@ def benchmark(
     }
 
 
-def _timed(function: Callable[[], object], device: torch.device) -> float:
+def _timed(model: OccupancyModel, batch: OccBatch, device: torch.device) -> float:
     started = time.perf_counter()
-    function()
+    model(batch, mode="predict")
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - started
@@ -160,9 +155,7 @@ def _with_loading(cfg: Config, model: OccupancyModel, frames: int, warm_up: int)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of tools/analysis_tools/benchmark.py."""
-    parser = argparse.ArgumentParser(
-        description="Measure the speed of a model; works on random weights without data"
-    )
+    parser = argparse.ArgumentParser(description="Measure the speed of a model; works on random weights without data")
     parser.add_argument("config")
     parser.add_argument("checkpoint", nargs="?")
     parser.add_argument("--frames", type=int, default=50, help="measured frames")

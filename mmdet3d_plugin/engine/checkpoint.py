@@ -32,12 +32,12 @@ _PREFIX, _WRITING, _DELETING = "samples_", ".writing_", ".deleting_"
 def rng_state() -> dict[str, Any]:
     """State of every random generator of this process, as tensors and plain numbers."""
     version, words, gauss = random.getstate()
-    kind, keys, position, has_gauss, cached = np.random.get_state()
+    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     return {
         "python": (version, list(words), gauss),
         "numpy": (
             kind,
-            torch.from_numpy(keys.astype(np.int64)),
+            torch.from_numpy(np.asarray(keys, dtype=np.int64)),
             int(position),
             int(has_gauss),
             float(cached),
@@ -77,9 +77,7 @@ def resolve_checkpoint(path: str | Path) -> Path:
     )
 
 
-def save_checkpoint(
-    work_dir: Path, samples: int, shared: dict[str, dict[str, Any]], own: dict[str, Any]
-) -> Path:
+def save_checkpoint(work_dir: Path, samples: int, shared: dict[str, dict[str, Any]], own: dict[str, Any]) -> Path:
     """Write one checkpoint; called by all processes together.
 
     Args:
@@ -146,9 +144,7 @@ def load_own_state(checkpoint: Path, processes: int) -> dict[str, Any]:
     stream: dict[str, dict[str, Any]] = {}
     for stage, first in streams[0].items():
         fields = {key: [s[stage][key] for s in streams] for key in first if key != "kind"}
-        mine = {
-            k: torch.cat(v).chunk(distributed.world_size())[distributed.rank()] for k, v in fields.items()
-        }
+        mine = {k: torch.cat(v).chunk(distributed.world_size())[distributed.rank()] for k, v in fields.items()}
         stream[stage] = {"kind": first["kind"], **mine}
     return {"rng": None, "stream": stream}
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 from datetime import timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from mmengine.model import MMDistributedDataParallel
 from torch import distributed, nn
 
 from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from ..models.occupancy_model import OccupancyModel
 
 Launcher = Literal["none", "pytorch", "slurm"]
 
@@ -33,9 +37,7 @@ def _read_slurm() -> None:
             f"--launcher slurm needs the variable {missing}", fix="start with tools/slurm_train.sh or srun"
         ) from None
     if "MASTER_ADDR" not in environ:
-        hosts = subprocess.run(
-            ["scontrol", "show", "hostname", nodes], capture_output=True, text=True, check=True
-        )
+        hosts = subprocess.run(["scontrol", "show", "hostname", nodes], capture_output=True, text=True, check=True)
         environ["MASTER_ADDR"] = hosts.stdout.split()[0]
     environ.setdefault("MASTER_PORT", "29500")
     environ.update(RANK=rank, WORLD_SIZE=size, LOCAL_RANK=environ.get("SLURM_LOCALID", "0"))
@@ -107,6 +109,15 @@ def broadcast_tensors(module: nn.Module) -> None:
             distributed.broadcast(tensor.detach(), src=0)
 
 
+# PyTorch 2.13 renames the option that copies the buffers of rank 0 to all processes before every forward
+# pass.
+_SYNC_BUFFERS = (
+    "forward_sync_buffers"
+    if "forward_sync_buffers" in inspect.signature(nn.parallel.DistributedDataParallel.__init__).parameters
+    else "broadcast_buffers"
+)
+
+
 class StreamingDataParallel(MMDistributedDataParallel):
     """Data parallel training on CUDA and on CPU.
 
@@ -121,11 +132,11 @@ class StreamingDataParallel(MMDistributedDataParallel):
         super().__init__(
             module=module,
             device_ids=[device.index] if on_cuda else None,
-            broadcast_buffers=False,
             find_unused_parameters=find_unused_parameters or not on_cuda,
+            **{_SYNC_BUFFERS: False},
         )
 
 
-def unwrapped(model: nn.Module) -> nn.Module:
+def unwrapped(model: nn.Module) -> OccupancyModel:
     """The model inside of its data-parallel wrapper."""
-    return model.module if isinstance(model, StreamingDataParallel) else model
+    return cast("OccupancyModel", model.module if isinstance(model, StreamingDataParallel) else model)

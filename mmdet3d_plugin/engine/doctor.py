@@ -42,8 +42,7 @@ def examine(folder: Path) -> list[Finding]:
         Finding("python", f"{environment['python']} on {environment['platform']}"),
     ]
     findings += [
-        Finding("library", f"{name} {version or 'not installed'}")
-        for name, version in environment["libraries"].items()
+        Finding("library", f"{name} {version or 'not installed'}") for name, version in environment["libraries"].items()
     ]
     missing = [name for name in _DEMO_NEEDS if importlib.util.find_spec(name) is None]
     if missing:
@@ -54,9 +53,7 @@ def examine(folder: Path) -> list[Finding]:
     findings += [_writable(folder / name) for name in ("data", "work_dirs")]
     free = shutil.disk_usage(folder).free / 1e9
     findings.append(
-        Finding(
-            "disk", f"{free:.1f} GB free, the demo needs {_DEMO_GIGABYTES:g} GB", ok=free >= _DEMO_GIGABYTES
-        )
+        Finding("disk", f"{free:.1f} GB free, the demo needs {_DEMO_GIGABYTES:g} GB", ok=free >= _DEMO_GIGABYTES)
     )
     return findings
 

@@ -19,9 +19,7 @@ def image_shape(cfg: Any) -> tuple[int, int]:
     try:
         height, width = cfg.test_dataloader.dataset.image.size
     except (AttributeError, ValueError) as error:
-        raise ConfigError(
-            f"the config {cfg.filename} does not say how large images are", fix="give --shape"
-        ) from error
+        raise ConfigError(f"the config {cfg.filename} does not say how large images are", fix="give --shape") from error
     return height, width
 
 

@@ -5,6 +5,8 @@ python -m mmdet3d_plugin.engine.launch [options of torchrun] SCRIPT [arguments]
 
 from __future__ import annotations
 
+import logging
+import signal
 import sys
 
 from torch.distributed.elastic.multiprocessing import SignalException
@@ -18,11 +20,16 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0, the exit status of the first process that failed, or 128 + the number of the signal that ended it.
     """
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     try:
         run(parse_args(arguments))
     except ChildFailedError as error:
-        status = error.get_first_failure()[1].exitcode
-        return status if status >= 0 else 128 - status
+        rank, failure = error.get_first_failure()
+        if failure.exitcode >= 0:
+            return failure.exitcode
+        name = signal.Signals(-failure.exitcode).name
+        sys.stderr.write(f"error: process {rank} was ended by {name} (SIGKILL: often memory ran out)\n")
+        return 128 - failure.exitcode
     except SignalException as error:
         return 128 + int(error.sigval)
     return 0

@@ -49,9 +49,7 @@ class _NamedSamples(Dataset):
             return _Failure(error)
         except Exception as error:
             index = request[0] if isinstance(request, tuple) else request
-            raise RuntimeError(
-                f"sample {self.dataset.tokens[index]} (number {index}) cannot be loaded"
-            ) from error
+            raise RuntimeError(f"sample {self.dataset.tokens[index]} (number {index}) cannot be loaded") from error
 
 
 def _collate(samples: Sequence[Any]) -> OccBatch | _Failure:

@@ -14,6 +14,7 @@ from torch import nn
 
 from ..apis import build_model, load_checkpoint
 from ..errors import CheckpointError, ConfigError, closest
+from ..models.occupancy_model import OccupancyModel
 from ..registry import HOOKS, OPTIMIZERS, SCOPE, check_arguments
 from . import checkpoint as ckpt
 from .distributed import (
@@ -88,9 +89,7 @@ class OccRunner(Runner):
     def __init__(self, cfg: Config, work_dir: Path, *, resume: bool, amp: bool, launcher: Launcher):
         for key in _REQUIRED:
             if key not in cfg:
-                raise ConfigError(
-                    f"the config {cfg.filename} lacks {key!r}", expected=closest(key, cfg.keys())
-                )
+                raise ConfigError(f"the config {cfg.filename} lacks {key!r}", expected=closest(key, cfg.keys()))
         self.plan = TrainPlan.from_config(cfg.train_cfg)
         self.plan.lanes_per_process(world_size())
         saved = ckpt.saved_checkpoints(work_dir)
@@ -187,7 +186,7 @@ class OccRunner(Runner):
         self.call_hook("after_val")
         return result
 
-    def _evaluate(self, model: nn.Module) -> dict[str, float]:
+    def _evaluate(self, model: OccupancyModel) -> dict[str, float]:
         evaluator = build_evaluator(self.cfg.evaluation, self._val_dataset)
         workers = self.cfg.val_dataloader.get("num_workers", 0)
         return evaluate(model, self._val_dataset, evaluator, num_workers=workers).metrics
@@ -225,13 +224,10 @@ class OccRunner(Runner):
         """Continue from the newest checkpoint of the work directory, or load the weights that the config
         names.
         """
-        if self._has_loaded:
-            return
         if self._resume:
             self._resume_from(ckpt.saved_checkpoints(Path(self.work_dir))[-1])
         elif self._load_from is not None:
-            load_checkpoint(unwrapped(self.model), ckpt.resolve_checkpoint(self._load_from))
-        self._has_loaded = True
+            load_checkpoint(unwrapped(self.model), self._load_from)
 
     def _resume_from(self, path: Path) -> None:
         trainer = ckpt.load_file(path / ckpt.TRAINER)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import MMLogger
@@ -67,7 +68,7 @@ def score_checkpoint(
     return result
 
 
-def measured_under(cfg: Config, dataset: object, found: EvaluationResult) -> Protocol:
+def measured_under(cfg: Config, dataset: Any, found: EvaluationResult) -> Protocol:
     """The conditions of an evaluation of the test set of a config."""
     data = cfg.test_dataloader.dataset
     mask = cfg.train_dataloader.dataset.get("labels", {}).get("mask", "none")

@@ -44,9 +44,7 @@ class RampedEma(Hook):
     def before_train(self, runner: Runner) -> None:
         """Start from the weights of the model, unless a checkpoint has brought an average."""
         if not self.average:
-            self.average = {
-                name: t.detach().clone() for name, t in _distinct(unwrapped(runner.model)).items()
-            }
+            self.average = {name: t.detach().clone() for name, t in _distinct(unwrapped(runner.model)).items()}
 
     @torch.no_grad()
     def after_train_iter(

@@ -42,9 +42,7 @@ class TrainingLog(Hook):
     def __init__(self, every: int = 50):
         self.every = every
         self._pending: list[dict[str, Tensor | float]] = []
-        self._times: deque[tuple[float, float]] = deque(
-            maxlen=200
-        )  # seconds of (whole step, waiting for data)
+        self._times: deque[tuple[float, float]] = deque(maxlen=200)  # seconds of (whole step, waiting for data)
         self._step_started = self._data_arrived = 0.0
         self._tensorboard: Any = None
 
