@@ -20,9 +20,11 @@ from ...structures import OCC3D_NUSCENES
 from .files import write_json
 from .keyframe import OCC3D_GRID, PROGRESS, KeyFrameTask, evaluation_rays, write_keyframe
 from .labels import ray_mask
+from .light import empty_shadow
 from .presets import Preset, get_preset
 from .scene import World
 from .sensors import make_rig
+from .shading import compile_shading
 from .tables import read_record, write_tables
 
 GENERATOR_VERSION = 1
@@ -157,12 +159,14 @@ def _compile(part: int) -> None:
     """Compile one half of the kernels and leave it in the cache on disk, while another process does the other half."""
     world = World(0, "scene-0000", 0.0, 0.05)
     if part == 0:
-        camera = world.rig.cameras[0]
-        world.render(0.0, world.ego_pose(0.0) @ camera.ego_from_cam, camera.intrinsics, (16, 16))
+        no_shadow = empty_shadow(np.zeros(2), np.ones(2))
+        compile_shading(world.ground, world.light, no_shadow)
         return
-    labels = world.voxelise(0.0, world.ego_pose(0.0), OCC3D_GRID)
-    world.scan(0.0, world.ego_pose(0.0) @ world.rig.ego_from_lidar)
+    ego, camera = world.ego_pose(0.0), world.rig.cameras[0]
+    labels = world.voxelise(0.0, ego, OCC3D_GRID)
+    world.scan(0.0, ego @ world.rig.ego_from_lidar)
     ray_mask(labels.occupied, OCC3D_GRID, np.array([[0.0, 0.0, 1.8]]), np.array([[1.0, 0.0, 0.0]]))
+    world.see(0.0, ego @ camera.ego_from_cam, camera.intrinsics, (16, 16))
 
 
 def _check_classes(preset: Preset, train: list[dict]) -> None:

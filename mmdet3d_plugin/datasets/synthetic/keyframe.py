@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,8 +25,9 @@ from .catalog import (
 from .files import write_jpeg, write_json, write_npy, write_npz, write_raw
 from .labels import VoxelLabels, camera_mask, ray_mask
 from .presets import KEYFRAME_INTERVAL
-from .scene import Box, Sweep, World
+from .scene import Sweep, World
 from .sensors import LIDAR_CHANNEL, lidar_directions, quaternion, rotation_z
+from .solids import count_points, transform
 
 OCC3D_GRID = VoxelGrid((-40.0, -40.0, -1.0), (40.0, 40.0, 5.4), (200, 200, 16))
 SURROUNDOCC_GRID = VoxelGrid((-50.0, -50.0, -5.0), (50.0, 50.0, 3.0), (200, 200, 16))
@@ -183,12 +185,12 @@ def _write_ego_labels(task: KeyFrameTask, world: World) -> np.ndarray:
     )
     openocc = OPENOCC_FROM_OCC3D[semantics]
     flows = (openocc < OPENOCC_FLOW_CLASSES)[..., None]
-    _, numbered = np.unique(labels.instance, return_inverse=True)  # 0 stays 0: free voxels come first
+    numbers = np.cumsum(np.bincount(labels.instance.reshape(-1)) > 0) - 1  # 0 stays 0: there are always free voxels
     write_npz(
         task.root / "openocc_v2" / task.scene / task.token / "labels.npz",
         semantics=openocc,
         flow=np.where(flows, labels.flow, np.float32(0)),
-        instances=np.minimum(numbered, 255).astype(np.uint8).reshape(grid.shape),
+        instances=np.minimum(numbers, 255).astype(np.uint8)[labels.instance],
     )
     poses = np.stack([world.ego_pose(k * KEYFRAME_INTERVAL) for k in range(task.keyframes)])
     origins = lidar_origins(poses, np.broadcast_to(world.rig.ego_from_lidar, poses.shape), task.index)
@@ -210,7 +212,7 @@ def _visibility(task: KeyFrameTask, world: World, occupied: np.ndarray) -> tuple
         ego_from_global @ world.ego_pose(k * KEYFRAME_INTERVAL) @ world.rig.ego_from_lidar
         for k in range(first, last + 1)
     ]
-    origins, rays = np.stack([p[:3, 3] for p in poses]), np.stack([beams @ p[:3, :3].T for p in poses])
+    origins, rays = np.stack([p[:3, 3] for p in poses]), np.stack([transform(p[:3, :3], beams) for p in poses])
     mask_lidar = ray_mask(occupied, OCC3D_GRID, origins, rays)
     cameras = world.rig.cameras
     views = tuple(ego_from_global @ world.ego_pose(task.time + c.delay) @ c.ego_from_cam for c in cameras)
@@ -246,13 +248,12 @@ def scene_token(seed: int, scene: str) -> str:
 def _annotations(world: World, time: float, sweep: Sweep, pixels: np.ndarray) -> list[dict[str, Any]]:
     """Boxes of the objects that the sensors can know about."""
     lidar = world.ego_pose(time) @ world.rig.ego_from_lidar
-    points = sweep.points[:, :3].astype(np.float64) @ lidar[:3, :3].T + lidar[:3, 3]
+    points = transform(lidar, sweep.points[:, :3])
+    boxes = [b for b in world.boxes(time) if math.dist(b.centre[:2], lidar[:2, 3]) < _ANNOTATED_RANGE]
+    inside = count_points(points, np.stack([box.geometry for box in boxes]))
     result = []
-    for box in world.boxes(time):
-        if np.hypot(*(box.centre - lidar[:3, 3])[:2]) > _ANNOTATED_RANGE:
-            continue
+    for box, count in zip(boxes, inside):
         seen, alone = pixels[box.instance]
-        attribute = attribute_of(box.category, box.speed, world.objects[box.instance].in_traffic)
         result.append(
             {
                 "instance": box.instance,
@@ -260,9 +261,9 @@ def _annotations(world: World, time: float, sweep: Sweep, pixels: np.ndarray) ->
                 "translation": box.centre.tolist(),
                 "size": box.size.tolist(),
                 "rotation": quaternion(rotation_z(box.yaw)),
-                "attribute": attribute,
+                "attribute": attribute_of(box.category, box.speed, world.objects[box.instance].in_traffic),
                 "visibility": _visibility_token(seen / alone if alone else 0.0),
-                "num_lidar_pts": int(points_in_box(points, box).sum()),
+                "num_lidar_pts": int(count),
             }
         )
     return result
@@ -270,9 +271,3 @@ def _annotations(world: World, time: float, sweep: Sweep, pixels: np.ndarray) ->
 
 def _visibility_token(share: float) -> str:
     return next(token for token, _, low, high in VISIBILITIES if low <= share < high or high == 1.0)
-
-
-def points_in_box(points: np.ndarray, box: Box) -> np.ndarray:
-    """Which global points [N, 3] lie in a box: [N] bool."""
-    local = (points - box.centre) @ rotation_z(box.yaw)
-    return np.all(np.abs(local) <= box.size[[1, 0, 2]] / 2, axis=1)

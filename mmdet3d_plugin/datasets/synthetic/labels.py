@@ -9,7 +9,7 @@ import numpy as np
 from ...structures import VoxelGrid
 from .road import Ground
 from .sensors import Camera
-from .solids import Solids
+from .solids import Solids, transform
 from .voxels import hollow, mark_rays, paint_ground, paint_solids
 
 FREE = 255
@@ -119,5 +119,5 @@ def camera_mask(
     """
     seen = np.zeros(occupied.shape, np.bool_)
     for camera, pose in zip(cameras, frame_from_cam):
-        seen |= ray_mask(occupied, grid, pose[None, :3, 3], camera_rays(camera) @ pose[:3, :3].T)
+        seen |= ray_mask(occupied, grid, pose[None, :3, 3], transform(pose[:3, :3], camera_rays(camera)))
     return seen

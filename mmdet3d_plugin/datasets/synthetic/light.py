@@ -151,16 +151,16 @@ def texture_noise(noise, x, y, wavelength, blur, seed):
         x, y: position, metres.
         wavelength: of the coarsest octave, metres.
         blur: metres.
-        seed: shifts the table, so that textures differ.
+        seed: float, shifts the table, so that textures differ.
     """
     visible = min(1.6 - 1.6 * blur / wavelength, 1.0)
     if visible <= 0.0:
         return 0.0
     n, scale = noise.shape[0], CELLS_PER_WAVE / wavelength
-    fx, fy = x * scale + (seed * 37) % n, y * scale + (seed * 59) % n
-    i, j = math.floor(fx), math.floor(fy)
+    fx, fy = x * scale + seed * 37.0, y * scale + seed * 59.0
+    i, j = int(math.floor(fx)), int(math.floor(fy))
     a, b = fx - i, fy - j
-    i0, j0 = int(i) & (n - 1), int(j) & (n - 1)
+    i0, j0 = i & (n - 1), j & (n - 1)
     i1, j1 = (i0 + 1) & (n - 1), (j0 + 1) & (n - 1)
     low = noise[i0, j0] * (1 - a) + noise[i1, j0] * a
     high = noise[i0, j1] * (1 - a) + noise[i1, j1] * a

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .solids import GROUND, SKY, Solids, corners, interval, kernel, local_hit, nearest
+from .solids import GROUND, SKY, Solids, corners, interval, kernel, local_hit, nearest, transform
 
 TILE = 16
 NEAR, FAR = 0.1, 1000.0
@@ -28,7 +28,7 @@ def project_bounds(
         [P, 4] float64 (u least, v least, u greatest, v greatest), empty (inf, inf, -inf, -inf) behind the camera, and
         [P] least z-depth in metres.
     """
-    points = corners(solids) @ cam_from_global[:3, :3].T + cam_from_global[:3, 3]
+    points = transform(cam_from_global, corners(solids))
     start, end = points[:, _EDGES[:, 0]], points[:, _EDGES[:, 1]]
     with np.errstate(divide="ignore", invalid="ignore"):
         share = (NEAR - start[..., 2]) / (end[..., 2] - start[..., 2])
@@ -44,19 +44,21 @@ def project_bounds(
 
 @kernel
 def _bin_rectangles(order, tiles, columns, rows):
-    """Lists of the solids of every tile, in the given order: (start [tiles + 1], members)."""
+    """Lists of the solids of every tile, in the given order: (start [tiles + 1], members). Columns may wrap around."""
     start = np.zeros(columns * rows + 1, np.int64)
     for i in order:
         for ty in range(tiles[i, 1], tiles[i, 3] + 1):
             for tx in range(tiles[i, 0], tiles[i, 2] + 1):
-                start[ty * columns + tx + 1] += 1
-    start = np.cumsum(start)
+                start[ty * columns + tx % columns + 1] += 1
+    for k in range(columns * rows):
+        start[k + 1] += start[k]
     fill, members = start[:-1].copy(), np.empty(start[-1], np.int64)
     for i in order:
         for ty in range(tiles[i, 1], tiles[i, 3] + 1):
             for tx in range(tiles[i, 0], tiles[i, 2] + 1):
-                members[fill[ty * columns + tx]] = i
-                fill[ty * columns + tx] += 1
+                tile = ty * columns + tx % columns
+                members[fill[tile]] = i
+                fill[tile] += 1
     return start, members
 
 
@@ -118,7 +120,7 @@ def count_pixels(geometry, owners, start, members, origin, rotation, intrinsics,
         [objects, 2] int64.
     """
     counts = np.zeros((objects, 2), np.int64)
-    last = np.full(objects, -1, np.int64)
+    last = np.zeros(objects, np.int64)  # 1 + the pixel in which the object was met last
     height, width = hit.shape
     columns = (width + TILE - 1) // TILE
     for v in range(0, height, step):
@@ -130,7 +132,7 @@ def count_pixels(geometry, owners, start, members, origin, rotation, intrinsics,
             dz = rotation[2, 0] * x + rotation[2, 1] * y + rotation[2, 2]
             if hit[v, u] >= 0:
                 counts[owners[hit[v, u]], 0] += 1
-            tile, pixel = (v // TILE) * columns + u // TILE, v * width + u
+            tile, pixel = (v // TILE) * columns + u // TILE, v * width + u + 1
             for k in range(start[tile], start[tile + 1]):
                 i = members[k]
                 owner = owners[i]
@@ -153,24 +155,10 @@ def sector_lists(solids: Solids, origin: np.ndarray, reach_limit: float) -> tupl
     middle = np.arctan2(offset[:, 1], offset[:, 0])
     first = np.floor((middle - width) / (2 * math.pi) * SECTORS).astype(np.int64)
     last = np.minimum(np.floor((middle + width) / (2 * math.pi) * SECTORS).astype(np.int64), first + SECTORS - 1)
+    tiles = np.stack((first, np.zeros_like(first), last, np.zeros_like(first)), -1)
     order = np.argsort(reach, kind="stable")
-    start, members = _bin_sectors(order[reach[order] < reach_limit], first, last)
+    start, members = _bin_rectangles(order[reach[order] < reach_limit], tiles, SECTORS, 1)
     return start, members, reach
-
-
-@kernel
-def _bin_sectors(order, first, last):
-    start = np.zeros(SECTORS + 1, np.int64)
-    for i in order:
-        for k in range(first[i], last[i] + 1):
-            start[k % SECTORS + 1] += 1
-    start = np.cumsum(start)
-    fill, members = start[:-1].copy(), np.empty(start[-1], np.int64)
-    for i in order:
-        for k in range(first[i], last[i] + 1):
-            members[fill[k % SECTORS]] = i
-            fill[k % SECTORS] += 1
-    return start, members
 
 
 @kernel

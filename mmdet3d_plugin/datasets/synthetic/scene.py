@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,13 +18,40 @@ from .raycast import cast_beams, cast_image, count_pixels, sector_lists, tile_li
 from .road import Road, classify_ground
 from .sensors import MAX_RANGE, Rig, lidar_directions, make_rig, rigid, rotation_z
 from .shading import display_values, shade_image
-from .solids import GROUND, Solids
+from .solids import BOX, GROUND, Solids, transform
 
 NOISE = 3.0
 """Standard deviation of the sensor noise, in display values 0..255."""
 DROPPED = 0.02
 """Share of lidar returns that get lost."""
 _THIN = 0.5  # metres; narrower things win over trees and houses in a voxel
+
+
+@dataclass(frozen=True)
+class View:
+    """What the pixels of an image meet.
+
+    Attributes:
+        solids: all solids of the scene at that time.
+        lists: solids that each tile of the image may see, see `raycast.tile_lists`.
+        pose: origin [3] and rotation [3, 3] of global_from_cam (metres), intrinsics [3, 3].
+        depth: [H, W] float32 z-depth in metres, exact at the middle of the pixel, inf for sky.
+        hit: [H, W] int32 index of a solid, GROUND or SKY.
+        pixels: [objects, 2] int64 pixels in which each object is seen, and which it would cover if it were alone.
+    """
+
+    solids: Solids
+    lists: tuple[np.ndarray, np.ndarray, np.ndarray]
+    pose: tuple[np.ndarray, np.ndarray, np.ndarray]
+    depth: np.ndarray
+    hit: np.ndarray
+    pixels: np.ndarray
+
+    def points(self, index: np.ndarray) -> np.ndarray:
+        """Global points [N, 3] that are seen by pixels, given by their flat index [N]."""
+        (origin, rotation, k), (v, u) = self.pose, np.divmod(index, self.hit.shape[1])
+        rays = np.stack(((u - k[0, 2]) / k[0, 0], (v - k[1, 2]) / k[1, 1], np.ones(len(u))), -1)
+        return origin + transform(rotation, rays) * self.depth.reshape(-1)[index, None]
 
 
 @dataclass(frozen=True)
@@ -68,6 +96,12 @@ class Box:
     size: np.ndarray
     yaw: float
     speed: float
+
+    @property
+    def geometry(self) -> np.ndarray:
+        """[9] as a row of `Solids.geometry`."""
+        width, length, height = self.size / 2
+        return np.array([*self.centre, math.cos(self.yaw), math.sin(self.yaw), length, width, height, BOX])
 
 
 class World:
@@ -165,6 +199,16 @@ class World:
         fixed = _subset(self.solids(0.0), ~self._moving_part)
         return add_shadows(empty_shadow(low, high), fixed, self.light.to_sun)
 
+    def see(self, time: float, global_from_cam: np.ndarray, intrinsics: np.ndarray, size: tuple[int, int]) -> View:
+        """What a pinhole camera sees, without its colours; arguments as in `render`."""
+        solids = self.solids(time)
+        lists = tile_lists(solids, np.linalg.inv(global_from_cam), intrinsics, size)
+        pose = (global_from_cam[:3, 3].copy(), np.ascontiguousarray(global_from_cam[:3, :3]), intrinsics)
+        depth, hit = cast_image(solids.geometry, *lists, *pose, *size)
+        step = max(1, round(intrinsics[0, 0] / 280))
+        pixels = count_pixels(solids.geometry, solids.owner, *lists[:2], *pose, hit, len(self.objects), step)
+        return View(solids, lists, pose, depth, hit, pixels)
+
     def render(
         self,
         time: float,
@@ -182,35 +226,20 @@ class World:
             size: width, height in pixels.
             noise_key: what the sensor noise depends on; None renders without noise.
         """
-        solids = self.solids(time)
-        moving = _subset(solids, self._moving_part)
+        view = self.see(time, global_from_cam, intrinsics, size)
+        moving = _subset(view.solids, self._moving_part)
         shadow = add_shadows(self._static_shadow, moving, self.light.to_sun)
-        start, members, reach = tile_lists(solids, np.linalg.inv(global_from_cam), intrinsics, size)
-        origin, rotation = global_from_cam[:3, 3].copy(), np.ascontiguousarray(global_from_cam[:3, :3])
-        depth, hit = cast_image(solids.geometry, start, members, reach, origin, rotation, intrinsics, *size)
         image = display_values(
-            shade_image(
-                solids, self.ground, self.light, shadow, start, members, reach, origin, rotation, intrinsics, depth, hit
-            )
+            shade_image(view.solids, self.ground, self.light, shadow, *view.lists, *view.pose, view.depth, view.hit)
         )
         if noise_key is not None:
-            noise = generator(self.seed, self.scene, "noise", noise_key).standard_normal(hit.shape, np.float32)
+            noise = generator(self.seed, self.scene, "noise", noise_key).standard_normal(view.hit.shape, np.float32)
             image += NOISE * noise[..., None]
-        step = max(1, round(intrinsics[0, 0] / 280))
-        pixels = count_pixels(
-            solids.geometry, solids.owner, start, members, origin, rotation, intrinsics, hit, len(self.objects), step
-        )
-
-        def pixel_points(index: np.ndarray) -> np.ndarray:
-            v, u = np.divmod(index, size[0])
-            x, y = (u - intrinsics[0, 2]) / intrinsics[0, 0], (v - intrinsics[1, 2]) / intrinsics[1, 1]
-            return origin + np.stack((x, y, np.ones(len(x))), -1) @ rotation.T * depth.reshape(-1)[index, None]
-
-        class_id = self._classes(hit, pixel_points)
-        owner = self._owner[np.maximum(hit, 0)]
-        instance = np.where((hit >= 0) & self._annotated[owner], owner + 1, 0).astype(np.int32)
         rgb = np.clip(np.rint(image), 0, 255).astype(np.uint8)
-        return Rendering(rgb, depth, class_id, instance, pixels)
+        class_id = self._classes(view.hit, view.points)
+        owner = self._owner[np.maximum(view.hit, 0)]
+        instance = np.where((view.hit >= 0) & self._annotated[owner], owner + 1, 0).astype(np.int32)
+        return Rendering(rgb, view.depth, class_id, instance, view.pixels)
 
     def scan(self, time: float, global_from_lidar: np.ndarray, noise_key: object = None) -> Sweep:
         """One motion-compensated lidar sweep: all beams at the same instant.
@@ -223,7 +252,7 @@ class World:
         solids = self.solids(time)
         origin = global_from_lidar[:3, 3].copy()
         local, rings = lidar_directions()
-        directions = local @ global_from_lidar[:3, :3].T
+        directions = transform(global_from_lidar[:3, :3], local)
         distance, hit, cosine = cast_beams(
             solids.geometry, *sector_lists(solids, origin, MAX_RANGE), origin, directions, MAX_RANGE
         )
@@ -240,7 +269,7 @@ class World:
 
     def voxelise(self, time: float, global_from_frame: np.ndarray, grid: VoxelGrid) -> VoxelLabels:
         """Labels of a grid that lives in any frame: see :func:`labels.voxelise`."""
-        order = np.argsort(self._rank[:], kind="stable")
+        order = np.argsort(self._rank, kind="stable")
         velocity = self.object_velocities(time)
         return voxelise(
             self.solids(time), order, self._category, self._annotated, velocity, self.ground, global_from_frame, grid

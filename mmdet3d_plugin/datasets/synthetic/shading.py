@@ -9,10 +9,10 @@ from numba import njit
 
 from .blueprints import BODYWORK, BRICK, COACH, FACADE, FOLIAGE, GLASS, SLATS, STRIPES, WHEEL
 from .catalog import DRIVEABLE, OTHER_FLAT, SIDEWALK
-from .light import skylight, sunlight, texture_noise
+from .light import Light, Shadow, skylight, sunlight, texture_noise
 from .raycast import FAR, TILE
-from .road import ground_class, junction_distance, road_coordinates
-from .solids import GROUND, SKY, local_hit, nearest
+from .road import Ground, ground_class, junction_distance, road_coordinates
+from .solids import GROUND, SKY, Solids, local_hit, nearest
 
 shader = njit(cache=True, error_model="numpy", fastmath=True)
 
@@ -56,8 +56,8 @@ def _markings(ground, s, d, blur):
 def _ground_albedo(ground, noise, x, y, blur):
     s, d = road_coordinates(ground, x, y)
     kind = ground_class(ground, s, d)
-    broad = texture_noise(noise, x, y, 5.0, blur, 11)
-    fine = texture_noise(noise, x, y, 0.35, blur, 23)
+    broad = texture_noise(noise, x, y, 5.0, blur, 11.0)
+    fine = texture_noise(noise, x, y, 0.35, blur, 23.0)
     if kind == DRIVEABLE:
         base = 0.085 * (1 + 0.30 * broad + 0.35 * fine)
         wear = _markings(ground, s, d, blur) * (0.86 + 0.25 * broad)
@@ -69,10 +69,10 @@ def _ground_albedo(ground, noise, x, y, blur):
         return 0.36 * gain + edge, 0.17 * gain + edge, 0.13 * gain + edge
     if kind == SIDEWALK:
         joint = max(_band(_repeat(s, 1.2), 0.03, blur), _band(_repeat(d, 1.2), 0.03, blur))
-        slab = texture_noise(noise, 7.3 * math.floor(s / 1.2), 5.1 * math.floor(d / 1.2), 1.0, 0.0, 31)
+        slab = texture_noise(noise, 7.3 * math.floor(s / 1.2), 5.1 * math.floor(d / 1.2), 1.0, 0.0, 31.0)
         gain = (1 + 0.12 * broad + 0.16 * fine + 0.12 * slab * max(0.0, 1 - blur)) * (1 - 0.45 * joint)
         return 0.42 * gain, 0.40 * gain, 0.36 * gain
-    gain = 1 + 0.35 * fine + 0.25 * texture_noise(noise, x, y, 1.3, blur, 37)
+    gain = 1 + 0.35 * fine + 0.25 * texture_noise(noise, x, y, 1.3, blur, 37.0)
     dry = 0.5 + 0.5 * broad
     return (0.115 + 0.12 * dry) * gain, (0.20 + 0.05 * dry) * gain, 0.055 * gain
 
@@ -81,7 +81,9 @@ def _ground_albedo(ground, noise, x, y, blur):
 def _facade(noise, u, v, height, blur, r, g, b, seed):
     """Plaster with rows of windows; u along the wall, v above its foot, metres."""
     gain = (
-        1 + 0.12 * texture_noise(noise, u, v, 1.5, blur, seed) + 0.06 * texture_noise(noise, u, v, 0.3, blur, seed + 5)
+        1
+        + 0.12 * texture_noise(noise, u, v, 1.5, blur, seed)
+        + 0.06 * texture_noise(noise, u, v, 0.3, blur, seed + 5.0)
     )
     r, g, b = r * gain, g * gain, b * gain
     du, dv = _repeat(u, 2.4), v - 3.0 * math.floor(v / 3.0) - 1.65
@@ -112,14 +114,14 @@ def _bodywork(lx, ly, lz, nx, hx, hy, hz, blur, r, g, b):
 def _solid_albedo(solids, noise, i, lx, ly, lz, nx, ny, nz, blur):
     r, g, b = solids.colour[i, 0], solids.colour[i, 1], solids.colour[i, 2]
     hx, hy, hz = solids.geometry[i, 5], solids.geometry[i, 6], solids.geometry[i, 7]
-    material, seed = solids.material[i], solids.owner[i] * 13 + 3
+    material, seed = solids.material[i], solids.owner[i] * 13.0 + 3.0
     side = abs(nz) < 0.5
     u = lx if abs(ny) > abs(nx) else ly
     if material == FACADE and side:
         return _facade(noise, u, lz + hz, 2 * hz, blur, r, g, b, seed)
     if material == FOLIAGE:
         clump = texture_noise(noise, lx + 0.7 * lz, ly - 0.6 * lz, 0.8, blur, seed)
-        leaf = texture_noise(noise, lx - 1.3 * lz, ly + 1.1 * lz, 0.14, blur, seed + 7)
+        leaf = texture_noise(noise, lx - 1.3 * lz, ly + 1.1 * lz, 0.14, blur, seed + 7.0)
         gain = max(0.25, (1 + 0.55 * clump + 0.75 * leaf) * (0.82 + 0.18 * lz / hz))
         return r * gain * 1.02, g * gain, b * gain * 0.9
     if material == BRICK and side:
@@ -164,7 +166,7 @@ def _sky(light, dx, dy, dz):
     b = light.horizon[2] * (1 - mix) + light.zenith[2] * mix
     if up > 0.015:
         cx, cy = dx / (up + 0.12), dy / (up + 0.12)
-        cloud = texture_noise(light.noise, cx, cy, 1.1, 0.0, 71) + 0.35 * texture_noise(
+        cloud = texture_noise(light.noise, cx, cy, 1.1, 0.0, 71.0) + 0.35 * texture_noise(
             light.noise, cx, cy, 0.3, 0.0, 83
         )
         cloud = min(max((cloud - 0.02) * 1.6, 0.0), 0.85) * min(1.0, up * 7)
@@ -255,3 +257,11 @@ def display_values(image: np.ndarray) -> np.ndarray:
     np.power(image, np.float32(1 / 2.2), out=image)
     image *= 255
     return np.minimum(image, 255, out=image)
+
+
+def compile_shading(ground: Ground, light: Light, shadow: Shadow) -> None:
+    """Compile the shader, or load it from the cache on disk, by colouring one pixel of sky."""
+    solids = Solids(np.ones((1, 9)), np.ones((1, 3)), np.zeros(1, np.int64), np.zeros(1, np.int64))
+    lists = (np.zeros(2, np.int64), np.zeros(0, np.int64), np.ones(1))
+    sky = (np.full((1, 1), np.inf, np.float32), np.full((1, 1), SKY, np.int32))
+    shade_image(solids, ground, light, shadow, *lists, np.zeros(3), np.eye(3), np.eye(3), *sky)

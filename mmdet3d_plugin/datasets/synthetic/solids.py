@@ -143,3 +143,38 @@ def corners(solids: Solids) -> np.ndarray:
     c, s = solids.geometry[:, None, 3], solids.geometry[:, None, 4]
     turned = np.stack((c * local[..., 0] - s * local[..., 1], s * local[..., 0] + c * local[..., 1], local[..., 2]), -1)
     return turned + solids.geometry[:, None, :3]
+
+
+@kernel
+def _map_points(points, rotation, shift):
+    result = np.empty_like(points)
+    for n in range(len(points)):
+        x, y, z = points[n, 0], points[n, 1], points[n, 2]
+        for a in range(3):
+            result[n, a] = rotation[a, 0] * x + rotation[a, 1] * y + rotation[a, 2] * z + shift[a]
+    return result
+
+
+def transform(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Apply a [4, 4] transform to points [..., 3], or a [3, 3] rotation to directions; float64.
+
+    Not `@`: the sums are the same on every machine, and BLAS would start threads in every worker.
+    """
+    shift = matrix[:3, 3] if matrix.shape == (4, 4) else np.zeros(3)
+    flat = np.ascontiguousarray(points, np.float64).reshape(-1, 3)
+    return _map_points(flat, np.ascontiguousarray(matrix[:3, :3]), np.ascontiguousarray(shift)).reshape(points.shape)
+
+
+@kernel
+def count_points(points, boxes):
+    """Points [N, 3] inside each of the boxes [P, 9] (rows as in `Solids.geometry`), borders included: [P] int64."""
+    counts = np.zeros(len(boxes), np.int64)
+    for p in range(len(boxes)):
+        c, s, reach = boxes[p, 3], boxes[p, 4], boxes[p, 5] + boxes[p, 6]
+        for n in range(len(points)):
+            x, y = points[n, 0] - boxes[p, 0], points[n, 1] - boxes[p, 1]
+            if abs(x) > reach or abs(y) > reach or abs(points[n, 2] - boxes[p, 2]) > boxes[p, 7]:
+                continue
+            if abs(c * x + s * y) <= boxes[p, 5] and abs(c * y - s * x) <= boxes[p, 6]:
+                counts[p] += 1
+    return counts

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from .road import ground_class, road_coordinates
-from .solids import Solids, corners, interval, kernel
+from .solids import Solids, corners, interval, kernel, transform
 
 LEAST_OVERLAP = 0.05
 """A voxel belongs to a solid that reaches into it by more than this along the vertical, metres."""
@@ -40,7 +40,7 @@ def paint_solids(
         owner: [X, Y, Z] int32, written in place.
     """
     frame_from_global = np.linalg.inv(global_from_frame)
-    points = corners(solids) @ frame_from_global[:3, :3].T + frame_from_global[:3, 3]
+    points = transform(frame_from_global, corners(solids))
     _paint(
         solids.geometry,
         solids.owner,
@@ -143,36 +143,48 @@ def mark_rays(occupied, lower, step, origin, directions, seen):
         directions: [R, 3], any length.
         seen: [X, Y, Z] bool, written in place.
     """
-    shape = occupied.shape
-    cell, stride = np.empty(3, np.int64), np.empty(3, np.int64)
-    t_next, t_delta = np.empty(3), np.empty(3)
+    ox, oy, oz = (origin[0] - lower[0]) / step[0], (origin[1] - lower[1]) / step[1], (origin[2] - lower[2]) / step[2]
     for r in range(directions.shape[0]):
-        enter, leave = 0.0, math.inf
-        for a in range(3):
-            o, d = (origin[a] - lower[a]) / step[a], directions[r, a] / step[a]
-            if d == 0.0:
-                if o < 0.0 or o >= shape[a]:
-                    leave = -1.0
-                continue
-            t0, t1 = -o / d, (shape[a] - o) / d
-            enter, leave = max(enter, min(t0, t1)), min(leave, max(t0, t1))
-        if enter >= leave:
-            continue
-        for a in range(3):
-            o, d = (origin[a] - lower[a]) / step[a], directions[r, a] / step[a]
-            at = o + d * enter
-            cell[a] = min(max(int(math.floor(at)), 0), shape[a] - 1)
-            stride[a] = 1 if d > 0.0 else -1
-            t_delta[a] = abs(1.0 / d) if d != 0.0 else math.inf
-            t_next[a] = (cell[a] + (1 if d > 0.0 else 0) - o) / d if d != 0.0 else math.inf
-        while True:
-            seen[cell[0], cell[1], cell[2]] = True
-            if occupied[cell[0], cell[1], cell[2]]:
-                break
-            a = 0 if t_next[0] < t_next[1] else 1
-            if t_next[2] < t_next[a]:
-                a = 2
-            cell[a] += stride[a]
-            if cell[a] < 0 or cell[a] >= shape[a]:
-                break
-            t_next[a] += t_delta[a]
+        dx, dy, dz = directions[r, 0] / step[0], directions[r, 1] / step[1], directions[r, 2] / step[2]
+        _mark_ray(occupied, ox, oy, oz, dx, dy, dz, seen)
+
+
+@kernel
+def _clip(o, d, n, enter, leave):
+    """The part of enter..leave in which 0 <= o + t d < n; empty (enter >= leave) if there is none."""
+    if d == 0.0:
+        return (enter, leave) if 0.0 <= o < n else (enter, -1.0)
+    t0, t1 = -o / d, (n - o) / d
+    return max(enter, min(t0, t1)), min(leave, max(t0, t1))
+
+
+@kernel
+def _first_cell(o, d, n, enter):
+    """(cell, step, parameter at which the next cell is entered, parameter per cell) along one axis."""
+    cell = min(max(int(math.floor(o + d * enter)), 0), n - 1)
+    if d == 0.0:
+        return cell, 0, math.inf, math.inf
+    return (cell, 1, (cell + 1 - o) / d, 1.0 / d) if d > 0.0 else (cell, -1, (cell - o) / d, -1.0 / d)
+
+
+@kernel
+def _mark_ray(occupied, ox, oy, oz, dx, dy, dz, seen):
+    nx, ny, nz = occupied.shape
+    enter, leave = _clip(ox, dx, nx, 0.0, math.inf)
+    enter, leave = _clip(oy, dy, ny, enter, leave)
+    enter, leave = _clip(oz, dz, nz, enter, leave)
+    if enter >= leave:
+        return
+    i, si, ti, ui = _first_cell(ox, dx, nx, enter)
+    j, sj, tj, uj = _first_cell(oy, dy, ny, enter)
+    k, sk, tk, uk = _first_cell(oz, dz, nz, enter)
+    while 0 <= i < nx and 0 <= j < ny and 0 <= k < nz:
+        seen[i, j, k] = True
+        if occupied[i, j, k]:
+            return
+        if ti < tj and ti <= tk:
+            i, ti = i + si, ti + ui
+        elif tj <= tk:
+            j, tj = j + sj, tj + uj
+        else:
+            k, tk = k + sk, tk + uk
