@@ -44,23 +44,23 @@ def accumulation_dtype(context: Tensor, weights: Tensor) -> torch.dtype:
     return torch.promote_types(torch.promote_types(context.dtype, weights.dtype), torch.float32)
 
 
-def voxel_ids(cells: Tensor, batch: Tensor, shape: Shape) -> tuple[Tensor, Tensor]:
-    """Number voxels in the order (batch, z, y, x).
+def inside(cells: Tensor, shape: Shape) -> Tensor:
+    """Which cells lie in the grid, axis by axis.
 
     Args:
-        cells: [P, 3] integral voxel index (x, y, z), held in floating point so that infinities and NaN are
-            refused like every other cell outside of the grid.
-        batch: [P] int64, sample of every point.
+        cells: [..., 3] integral voxel index (x, y, z), integer or floating point; NaN and infinities are outside.
         shape: (Z, Y, X).
 
     Returns:
-        [K] positions of the cells inside the grid, and [K] their voxel numbers, int64.
+        [..., 3] bool.
     """
+    return (cells >= 0) & (cells < cells.new_tensor(shape[::-1]))
+
+
+def voxel_numbers(sample: Tensor, x: Tensor, y: Tensor, z: Tensor, shape: Shape) -> Tensor:
+    """Number of voxels in the order (batch, z, y, x); int64 arguments, broadcast against each other."""
     depth, height, width = shape
-    upper = cells.new_tensor((width, height, depth))
-    kept = ((cells >= 0) & (cells < upper)).all(dim=-1).nonzero().squeeze(1)
-    x, y, z = cells[kept].long().unbind(-1)
-    return kept, ((batch[kept] * depth + z) * height + y) * width + x
+    return ((sample * depth + z) * height + y) * width + x
 
 
 def sum_points(context: Tensor, weights: Tensor, points: Tensor, voxels: Tensor, depth: int, shape: Shape) -> Tensor:
