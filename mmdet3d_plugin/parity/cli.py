@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
                 total += 1
                 missed += not comparison.passed
     except OccStudioError as error:
-        Console(stderr=True, highlight=False).print(str(error), markup=False)
+        Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), markup=False)
         return 2
     colour = "red" if missed else "green"
     console.print(f"[{colour}]{total - missed} of {total} comparisons pass their gate[/]")

@@ -118,7 +118,8 @@ def _load_strictly(module: nn.Module, state: Mapping[str, Tensor], name: str) ->
         raise CheckpointError(
             f"checkpoint {name} belongs to another model",
             found="\n            ".join(problems),
-            fix="it was trained with another number of classes: use the label space of its data set"
+            fix="it was trained with another number of classes: use the label space of its data set and, for "
+            "published weights, the profile `published`"
             if head_only
             else "use the config that the checkpoint was trained with",
         )
