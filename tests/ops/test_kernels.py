@@ -42,6 +42,7 @@ def test_kernels_match_references_on_a_gpu():
 
 
 @pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="the interpreter replaces the compiler")
+@pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION")
 @pytest.mark.parametrize("direction", ["_forward", "_backward"])
 @pytest.mark.parametrize("op", OPS)
 def test_kernels_compile_for_a_gpu(op, direction):

@@ -92,7 +92,11 @@ def _backward(
     store_rows(grad_context, pixel, grad_features, valid, channels, BLOCK_C)
 
 
-@torch.library.custom_op("occstudio::trilinear_splat", mutates_args=())
+@torch.library.custom_op(
+    "occstudio::trilinear_splat",
+    mutates_args=(),
+    schema="(Tensor context, Tensor weights, Tensor index, SymInt[] shape) -> Tensor",
+)
 def _trilinear_splat(context: Tensor, weights: Tensor, index: Tensor, shape: Sequence[int]) -> Tensor:
     _, cameras, channels, height, width = context.shape
     bins, num_points = weights.shape[2], weights.numel()
@@ -113,7 +117,11 @@ def _(context: Tensor, weights: Tensor, index: Tensor, shape: Sequence[int]) -> 
     return context.new_empty((context.shape[0], context.shape[2], *shape))
 
 
-@torch.library.custom_op("occstudio::trilinear_splat_backward", mutates_args=())
+@torch.library.custom_op(
+    "occstudio::trilinear_splat_backward",
+    mutates_args=(),
+    schema="(Tensor grad, Tensor context, Tensor weights, Tensor index) -> (Tensor, Tensor, Tensor)",
+)
 def _trilinear_splat_backward(
     grad: Tensor, context: Tensor, weights: Tensor, index: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:

@@ -75,7 +75,11 @@ def _backward(
     store_rows(grad_context, pixel, grad_features, valid, channels, BLOCK_C)
 
 
-@torch.library.custom_op("occstudio::voxel_pool", mutates_args=())
+@torch.library.custom_op(
+    "occstudio::voxel_pool",
+    mutates_args=(),
+    schema="(Tensor context, Tensor weights, Tensor index, SymInt[] shape, bool truncate) -> Tensor",
+)
 def _voxel_pool(context: Tensor, weights: Tensor, index: Tensor, shape: Sequence[int], truncate: bool) -> Tensor:
     _, cameras, channels, height, width = context.shape
     bins, num_points = weights.shape[2], weights.numel()
@@ -96,7 +100,11 @@ def _(context: Tensor, weights: Tensor, index: Tensor, shape: Sequence[int], tru
     return context.new_empty((context.shape[0], context.shape[2], *shape))
 
 
-@torch.library.custom_op("occstudio::voxel_pool_backward", mutates_args=())
+@torch.library.custom_op(
+    "occstudio::voxel_pool_backward",
+    mutates_args=(),
+    schema="(Tensor grad, Tensor context, Tensor weights, Tensor index, bool truncate) -> (Tensor, Tensor)",
+)
 def _voxel_pool_backward(
     grad: Tensor, context: Tensor, weights: Tensor, index: Tensor, truncate: bool
 ) -> tuple[Tensor, Tensor]:
