@@ -26,7 +26,7 @@ from .files import write_jpeg, write_json, write_npy, write_npz, write_raw
 from .labels import VoxelLabels, camera_mask, ray_mask
 from .presets import KEYFRAME_INTERVAL
 from .scene import Sweep, World
-from .sensors import LIDAR_CHANNEL, lidar_directions, quaternion, rotation_z
+from .sensors import LIDAR_CHANNEL, RINGS, lidar_directions, quaternion, rotation_z
 from .solids import count_points, transform
 
 OCC3D_GRID = VoxelGrid((-40.0, -40.0, -1.0), (40.0, 40.0, 5.4), (200, 200, 16))
@@ -34,8 +34,8 @@ SURROUNDOCC_GRID = VoxelGrid((-50.0, -50.0, -5.0), (50.0, 50.0, 3.0), (200, 200,
 OPENOCCUPANCY_GRID = VoxelGrid((-51.2, -51.2, -5.0), (51.2, 51.2, 3.0), (512, 512, 40))
 PROGRESS = ".progress"
 """Folder of the records of finished key frames; the tables are made of them."""
-MASK_NEIGHBOURS = 10
-"""Key frames before and after the current one whose lidar counts for the lidar mask."""
+MASK_WINDOW, MASK_INTERVAL = 4.0, 0.125
+"""The lidar mask collects sweeps up to this many seconds away, at this interval."""
 _EPOCH = 1_500_000_000_000_000  # microseconds; scenes follow each other at intervals of 100 s
 _ANNOTATED_RANGE = 80.0
 
@@ -202,15 +202,15 @@ def _write_ego_labels(task: KeyFrameTask, world: World) -> np.ndarray:
 def _visibility(task: KeyFrameTask, world: World, occupied: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lidar and camera mask of the Occ3D grid, [X, Y, Z] bool; the camera mask lies within the lidar mask.
 
-    Both are cast through the labels of the current key frame. The lidar mask collects the beams of the neighbouring
-    key frames too, as labels that are accumulated over a scene do.
+    Both are cast through the labels of the current key frame. The lidar mask collects the sweeps of the seconds around
+    the key frame, as labels that are accumulated over a scene do.
     """
     ego_from_global = np.linalg.inv(world.ego_pose(task.time))
-    first, last = max(task.index - MASK_NEIGHBOURS, 0), min(task.index + MASK_NEIGHBOURS, task.keyframes - 1)
-    beams, _ = lidar_directions()
+    first, last = max(task.time - MASK_WINDOW, 0.0), min(task.time + MASK_WINDOW, world.duration)
+    beams = lidar_directions()[0].reshape(-1, RINGS, 3)[::2].reshape(-1, 3)
     poses = [
-        ego_from_global @ world.ego_pose(k * KEYFRAME_INTERVAL) @ world.rig.ego_from_lidar
-        for k in range(first, last + 1)
+        ego_from_global @ world.ego_pose(time) @ world.rig.ego_from_lidar
+        for time in np.arange(first, last + 1e-6, MASK_INTERVAL)
     ]
     origins, rays = np.stack([p[:3, 3] for p in poses]), np.stack([transform(p[:3, :3], beams) for p in poses])
     mask_lidar = ray_mask(occupied, OCC3D_GRID, origins, rays)

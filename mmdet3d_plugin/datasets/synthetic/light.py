@@ -57,9 +57,9 @@ def draw_light(rng: np.random.Generator, road_heading: float) -> Light:
     to_sun = np.array(
         [math.cos(azimuth) * math.cos(elevation), math.sin(azimuth) * math.cos(elevation), math.sin(elevation)]
     )
-    sun = np.array([1.0, 0.93 - 0.12 * warmth, 0.84 - 0.28 * warmth]) * rng.uniform(1.35, 1.75)
-    sky = np.array([0.72, 0.84, 1.0]) * rng.uniform(0.36, 0.48)
-    grey = rng.uniform(0.0, 0.6)
+    sun = np.array([1.0, 0.93 - 0.12 * warmth, 0.84 - 0.28 * warmth]) * rng.uniform(2.0, 2.6)
+    sky = np.array([0.72, 0.84, 1.0]) * rng.uniform(0.34, 0.46)
+    grey = rng.uniform(0.0, 0.5)
     zenith = (1 - grey) * np.array([0.12, 0.28, 0.62]) + grey * np.array([0.46, 0.52, 0.58])
     horizon = np.array([0.66, 0.74, 0.82]) + np.array([0.14, 0.02, -0.10]) * warmth
     return Light(to_sun, sun, sky, zenith, horizon, 1 / rng.uniform(220, 600), noise_table(rng))
@@ -158,7 +158,7 @@ def texture_noise(noise, x, y, wavelength, blur, seed):
         return 0.0
     n, scale = noise.shape[0], CELLS_PER_WAVE / wavelength
     fx, fy = x * scale + seed * 37.0, y * scale + seed * 59.0
-    i, j = int(math.floor(fx)), int(math.floor(fy))
+    i, j = math.floor(fx), math.floor(fy)
     a, b = fx - i, fy - j
     i0, j0 = i & (n - 1), j & (n - 1)
     i1, j1 = (i0 + 1) & (n - 1), (j0 + 1) & (n - 1)

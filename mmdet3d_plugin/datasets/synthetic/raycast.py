@@ -76,7 +76,7 @@ def tile_lists(
         (rectangles[:, 2] > -1) & (rectangles[:, 3] > -1) & (rectangles[:, 0] < width) & (rectangles[:, 1] < height)
     )
     clipped = np.clip(rectangles, (-1, -1, -1, -1), (width, height, width, height))
-    tiles = np.floor((clipped + (-1, -1, 1, 1)) / TILE).astype(np.int64)
+    tiles = np.floor((clipped + np.array([-1, -1, 1, 1])) / TILE).astype(np.int64)
     columns, rows = -(-width // TILE), -(-height // TILE)
     tiles = np.clip(tiles, 0, (columns - 1, rows - 1, columns - 1, rows - 1))
     order = np.argsort(reach, kind="stable")
@@ -177,7 +177,7 @@ def cast_beams(geometry, start, members, reach, origin, directions, limit):
     distance, hit, cosine = np.empty(count), np.empty(count, np.int64), np.zeros(count)
     for r in range(count):
         dx, dy, dz = directions[r, 0], directions[r, 1], directions[r, 2]
-        sector = int(math.floor(math.atan2(dy, dx) / (2 * math.pi) * SECTORS)) % SECTORS
+        sector = math.floor(math.atan2(dy, dx) / (2 * math.pi) * SECTORS) % SECTORS
         begin, end = start[sector], start[sector + 1]
         t, found = nearest(geometry, members, begin, end, reach, ox, oy, oz, dx, dy, dz, limit)
         distance[r], hit[r] = (t, found) if found != SKY else (math.inf, SKY)

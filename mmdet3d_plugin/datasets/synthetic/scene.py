@@ -12,8 +12,9 @@ import numpy as np
 from ...structures import VoxelGrid
 from .catalog import MANMADE, NO_CLASS, VEGETATION, generator
 from .labels import VoxelLabels, voxelise
-from .layout import MARGIN_BEHIND, make_layout
+from .layout import MARGIN_BEHIND
 from .light import Shadow, add_shadows, draw_light, empty_shadow
+from .placement import make_layout
 from .raycast import cast_beams, cast_image, count_pixels, sector_lists, tile_lists
 from .road import Road, classify_ground
 from .sensors import MAX_RANGE, Rig, lidar_directions, make_rig, rigid, rotation_z

@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numba import njit
 
-from .blueprints import BODYWORK, BRICK, COACH, FACADE, FOLIAGE, GLASS, SLATS, STRIPES, WHEEL
 from .catalog import DRIVEABLE, OTHER_FLAT, SIDEWALK
 from .light import Light, Shadow, skylight, sunlight, texture_noise
+from .parts import BODYWORK, BRICK, COACH, FACADE, FOLIAGE, GLASS, SLATS, STRIPES, WHEEL
 from .raycast import FAR, TILE
 from .road import Ground, ground_class, junction_distance, road_coordinates
 from .solids import GROUND, SKY, Solids, local_hit, nearest
@@ -39,7 +39,7 @@ def _markings(ground, s, d, blur):
         return 0.0
     if 1.0 < q < 4.0:
         return _band(_repeat(d, 1.1), 0.28, blur) if a > section[0] else 0.0
-    if 4.0 <= q:
+    if q >= 4.0:
         paint = 0.0
         if q < 5.4 and a > section[0]:
             paint = _band(q - 4.9, 0.2, blur)
@@ -120,9 +120,13 @@ def _solid_albedo(solids, noise, i, lx, ly, lz, nx, ny, nz, blur):
     if material == FACADE and side:
         return _facade(noise, u, lz + hz, 2 * hz, blur, r, g, b, seed)
     if material == FOLIAGE:
-        clump = texture_noise(noise, lx + 0.7 * lz, ly - 0.6 * lz, 0.8, blur, seed)
-        leaf = texture_noise(noise, lx - 1.3 * lz, ly + 1.1 * lz, 0.14, blur, seed + 7.0)
-        gain = max(0.25, (1 + 0.55 * clump + 0.75 * leaf) * (0.82 + 0.18 * lz / hz))
+        if abs(nz) > 0.6:
+            u, v = lx, ly
+        else:
+            v = lz
+        clump = texture_noise(noise, u, v, 0.9, blur, seed)
+        leaf = texture_noise(noise, u, v, 0.22, blur, seed + 7.0)
+        gain = max(0.25, (1 + 0.55 * clump + 0.9 * leaf) * (0.8 + 0.2 * lz / hz))
         return r * gain * 1.02, g * gain, b * gain * 0.9
     if material == BRICK and side:
         course = math.floor((lz + hz) / 0.16)
@@ -250,13 +254,10 @@ def shade_image(solids, ground, light, shadow, start, members, reach, origin, ro
 
 
 def display_values(image: np.ndarray) -> np.ndarray:
-    """Display values in 0..255 of linear RGB [..., 3] float32: a soft shoulder, then the 2.2 power. Works in place."""
-    np.maximum(image, 0, out=image)
-    image *= (1 + image / np.float32(3.2)) / (1 + image)
-    image *= np.float32(1.35)
-    np.power(image, np.float32(1 / 2.2), out=image)
-    image *= 255
-    return np.minimum(image, 255, out=image)
+    """Display values in 0..255 of linear RGB [..., 3] float32: a film-like curve (Narkowicz 2015), then 2.2 power."""
+    x = np.maximum(image, 0) * np.float32(0.8)
+    curve = x * (2.51 * x + np.float32(0.03)) / (x * (2.43 * x + np.float32(0.59)) + np.float32(0.14))
+    return 255 * np.power(np.minimum(curve, 1), np.float32(1 / 2.2))
 
 
 def compile_shading(ground: Ground, light: Light, shadow: Shadow) -> None:

@@ -14,8 +14,10 @@ from numba import njit
 
 kernel = njit(cache=True, error_model="numpy")
 """Compiled on the first call, kept on disk."""
-BOX, ELLIPSOID, CYLINDER, AXLE = range(4)
-"""Shapes inscribed in an upright box: the box, an ellipsoid, cylinders along the vertical and along the lateral axis."""
+BOX, ELLIPSOID, CYLINDER, AXLE, CABIN = range(5)
+"""Shapes inscribed in an upright box: the box, an ellipsoid, cylinders along the up and the left axis, and a box that
+narrows towards its top, like the upper half of a car."""
+TAPER_X, TAPER_Y = 0.62, 0.84  # length and width of the top of a CABIN as shares of those of its foot
 
 GROUND, SKY = -1, -2
 """What a ray meets when it meets no solid."""
@@ -26,7 +28,7 @@ class Solids(NamedTuple):
 
     Attributes:
         geometry: [P, 9] float64 centre x, y, z (metres), cosine and sine of the yaw, half extents along the solid's own
-            forward, left and up axes (metres), shape (one of BOX, ELLIPSOID, CYLINDER, AXLE).
+            forward, left and up axes (metres), shape (BOX, ELLIPSOID, ...).
         colour: [P, 3] float64 linear RGB albedo.
         material: [P] int64, see `shading`.
         owner: [P] int64 index of the object that the solid belongs to.
@@ -59,6 +61,24 @@ def _ball(aa, ab, bb):
 
 
 @kernel
+def _below(a, b):
+    """Solve a + t b <= 0."""
+    if abs(b) < 1e-12:
+        return (-math.inf, math.inf) if a <= 0.0 else (math.inf, -math.inf)
+    return (-math.inf, -a / b) if b > 0.0 else (-a / b, math.inf)
+
+
+@kernel
+def _wedge(a, b, az, bz, taper):
+    """Solve |a + t b| <= (1 + taper) / 2 - (1 - taper) / 2 (az + t bz): two sides that lean inwards."""
+    lean = 0.5 * (1.0 - taper)
+    foot = 0.5 * (1.0 + taper) - lean * az
+    t0, t1 = _below(a - foot, b + lean * bz)
+    u0, u1 = _below(-a - foot, -b + lean * bz)
+    return max(t0, u0), min(t1, u1)
+
+
+@kernel
 def interval(geometry, i, ox, oy, oz, dx, dy, dz):
     """Where the line o + t d is inside solid i: (t entry, t exit), entry > exit where it misses."""
     c, s = geometry[i, 3], geometry[i, 4]
@@ -72,6 +92,10 @@ def interval(geometry, i, ox, oy, oz, dx, dy, dz):
     if shape == BOX:
         t0, t1 = _slab(ax, bx)
         u0, u1 = _slab(ay, by)
+        t0, t1 = max(t0, u0), min(t1, u1)
+    elif shape == CABIN:
+        t0, t1 = _wedge(ax, bx, az, bz, TAPER_X)
+        u0, u1 = _wedge(ay, by, az, bz, TAPER_Y)
         t0, t1 = max(t0, u0), min(t1, u1)
     else:
         if shape == AXLE:
@@ -99,6 +123,16 @@ def local_hit(geometry, i, x, y, z):
         else:
             nz = math.copysign(1.0, qz)
         return lx, ly, lz, nx, ny, nz
+    if shape == CABIN:
+        ex = abs(qx) - 0.5 * (1.0 + TAPER_X) + 0.5 * (1.0 - TAPER_X) * qz
+        ey = abs(qy) - 0.5 * (1.0 + TAPER_Y) + 0.5 * (1.0 - TAPER_Y) * qz
+        if qz >= 1.0 - 1e-6 or max(ex, ey) < -1e-3:
+            return lx, ly, lz, 0.0, 0.0, math.copysign(1.0, qz)
+        nx = math.copysign(1.0 / hx, qx) if ex >= ey else 0.0
+        ny = math.copysign(1.0 / hy, qy) if ex < ey else 0.0
+        nz = 0.5 * (1.0 - (TAPER_X if ex >= ey else TAPER_Y)) / hz
+        norm = math.sqrt(nx * nx + ny * ny + nz * nz)
+        return lx, ly, lz, nx / norm, ny / norm, nz / norm
     if shape == CYLINDER and abs(qz) >= math.sqrt(qx * qx + qy * qy):
         return lx, ly, lz, 0.0, 0.0, math.copysign(1.0, qz)
     if shape == AXLE and abs(qy) >= math.sqrt(qx * qx + qz * qz):

@@ -72,8 +72,8 @@ def _paint(geometry, owners, order, rectangles, pose, lower, step, owner):
                         low, high = min(low, t0), max(high, t1)
                 if low > high:
                     continue
-                first = max(int(math.floor((low - lower[2]) / step[2])), 0)
-                last = min(int(math.floor((high - lower[2]) / step[2])), layers - 1)
+                first = max(math.floor((low - lower[2]) / step[2]), 0)
+                last = min(math.floor((high - lower[2]) / step[2]), layers - 1)
                 for k in range(first, last + 1):
                     bottom = lower[2] + k * step[2]
                     if min(high, bottom + step[2]) - max(low, bottom) > LEAST_OVERLAP:
@@ -95,7 +95,7 @@ def paint_ground(ground, pose, lower, step, classes, owner):
         for j in range(owner.shape[1]):
             y = lower[1] + (j + 0.5) * step[1]
             z = -(pose[2, 0] * x + pose[2, 1] * y + pose[2, 3]) / pose[2, 2]
-            k = int(math.floor((z - 1e-6 - lower[2]) / step[2]))
+            k = math.floor((z - 1e-6 - lower[2]) / step[2])
             if 0 <= k < owner.shape[2]:
                 gx = pose[0, 0] * x + pose[0, 1] * y + pose[0, 2] * z + pose[0, 3]
                 gy = pose[1, 0] * x + pose[1, 1] * y + pose[1, 2] * z + pose[1, 3]
@@ -161,7 +161,7 @@ def _clip(o, d, n, enter, leave):
 @kernel
 def _first_cell(o, d, n, enter):
     """(cell, step, parameter at which the next cell is entered, parameter per cell) along one axis."""
-    cell = min(max(int(math.floor(o + d * enter)), 0), n - 1)
+    cell = min(max(math.floor(o + d * enter), 0), n - 1)
     if d == 0.0:
         return cell, 0, math.inf, math.inf
     return (cell, 1, (cell + 1 - o) / d, 1.0 / d) if d > 0.0 else (cell, -1, (cell - o) / d, -1.0 / d)
