@@ -11,12 +11,13 @@ carries this name is complete. All files are readable with `torch.load(weights_o
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pickle
 import random
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -56,6 +57,24 @@ def set_rng_state(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["torch"].cpu())
     if state["cuda"] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"].cpu())
+
+
+def claim(work_dir: Path) -> IO[str]:
+    """Make sure that no other process trains into `work_dir` as long as the returned file is open.
+
+    Raises:
+        CheckpointError: another process does.
+    """
+    work_dir.mkdir(parents=True, exist_ok=True)
+    file = open(work_dir / ".lock", "w")  # noqa: SIM115  # held until the process ends, however it ends
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise CheckpointError(
+            f"another process is training into {work_dir}", fix="wait for it, end it, or choose another WORK_DIR"
+        ) from error
+    return file
 
 
 def saved_checkpoints(work_dir: Path) -> list[Path]:

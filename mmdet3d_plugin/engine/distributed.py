@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import inspect
 import os
+import signal
 import subprocess
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -43,6 +46,13 @@ def _read_slurm() -> None:
     environ.update(RANK=rank, WORLD_SIZE=size, LOCAL_RANK=environ.get("SLURM_LOCALID", "0"))
 
 
+def _end_with_parent() -> None:
+    """Ask Linux to end this process when torchrun is killed: an orphan would go on writing checkpoints."""
+    if sys.platform == "linux":
+        set_parent_death_signal = 1  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
 def init_processes(launcher: Launcher, timeout_minutes: float = 60.0) -> None:
     """Join the process group, with NCCL where there is CUDA and gloo elsewhere.
 
@@ -53,6 +63,8 @@ def init_processes(launcher: Launcher, timeout_minutes: float = 60.0) -> None:
         return
     if launcher == "slurm":
         _read_slurm()
+    else:
+        _end_with_parent()
     device = local_device()
     if device.type == "cuda":
         local_size = int(os.environ.get("LOCAL_WORLD_SIZE", 1))

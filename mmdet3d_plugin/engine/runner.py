@@ -92,6 +92,7 @@ class OccRunner(Runner):
                 raise ConfigError(f"the config {cfg.filename} lacks {key!r}", expected=closest(key, cfg.keys()))
         self.plan = TrainPlan.from_config(cfg.train_cfg)
         self.plan.lanes_per_process(world_size())
+        self._lock = ckpt.claim(work_dir) if rank() == 0 else None
         saved = ckpt.saved_checkpoints(work_dir)
         if saved and not resume:
             raise ConfigError(

@@ -57,8 +57,7 @@ def run_processes(function: Callable[[str], object], processes: int, folder: Pat
     port = free_port()
     logs = [folder / f"process_{rank}.log" for rank in range(processes)]
     children = [
-        context.Process(target=_child, args=(function, rank, processes, port, logs[rank]))
-        for rank in range(processes)
+        context.Process(target=_child, args=(function, rank, processes, port, logs[rank])) for rank in range(processes)
     ]
     for child in children:
         child.start()
@@ -90,9 +89,7 @@ def training(config_file: Path, tmp_path: Path) -> Callable[..., tuple[list[int]
         cfg = load_config(config_file, dotted)
         cfg.hooks.update(hooks or {})
         return run_processes(
-            lambda launcher: (
-                train(cfg, tmp_path / work_dir, resume=resume, amp=amp, launcher=launcher) and None
-            ),
+            lambda launcher: train(cfg, tmp_path / work_dir, resume=resume, amp=amp, launcher=launcher) and None,
             processes,
             tmp_path,
         )

@@ -31,9 +31,7 @@ from mmdet3d_plugin.structures import (
     VoxelGrid,
 )
 
-SPACE = LabelSpace(
-    "Toy", ("road", "car", "free"), ((90, 90, 90), (0, 0, 255), (255, 255, 255)), free=2, dynamic=(1,)
-)
+SPACE = LabelSpace("Toy", ("road", "car", "free"), ((90, 90, 90), (0, 0, 255), (255, 255, 255)), free=2, dynamic=(1,))
 GRID = VoxelGrid((0.0, 0.0, 0.0), (4.0, 4.0, 2.0), (4, 4, 2))
 LENGTHS = (5, 3, 4, 6)
 
@@ -51,9 +49,7 @@ class ToyDataset:
 
     label_space, grid, synthetic = SPACE, GRID, True
 
-    def __init__(
-        self, lengths: tuple[int, ...] = LENGTHS, seed: int = 0, broken: int = -1, crash: bool = False
-    ):
+    def __init__(self, lengths: tuple[int, ...] = LENGTHS, seed: int = 0, broken: int = -1, crash: bool = False):
         ends = np.cumsum(lengths)
         self.sequences = tuple(np.arange(end - n, end) for n, end in zip(lengths, ends))
         self.scene = np.repeat(np.arange(len(lengths)), lengths)
@@ -129,17 +125,11 @@ class ToyNetwork(nn.Module):
         self.classify = nn.Conv3d(width, 3, 1)
         self.head = ToyHead()
 
-    def forward(
-        self, frame: Frame, state: TemporalState, guidance: object = None
-    ) -> tuple[OccOutput, TemporalState]:
+    def forward(self, frame: Frame, state: TemporalState, guidance: object = None) -> tuple[OccOutput, TemporalState]:
         state = state.enter(frame.meta)
         features = self.encode(frame.images[:, 0].reshape(frame.batch_size, 3, 2, 4, 4))
         memory = state.get("temporal")
-        age = (
-            torch.zeros(frame.batch_size, dtype=torch.int64, device=features.device)
-            if memory is None
-            else memory.age
-        )
+        age = torch.zeros(frame.batch_size, dtype=torch.int64, device=features.device) if memory is None else memory.age
         past = features.detach() if memory is None else memory.features
         past = torch.where((age > 0).view(-1, 1, 1, 1, 1), past, features.detach())
         features = features + self.mix(self.dropout(past))

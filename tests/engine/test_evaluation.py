@@ -79,10 +79,7 @@ def test_any_number_of_processes_gives_the_same_numbers(model, tmp_path, process
 
 def test_loader_processes_change_nothing(model):
     dataset = engine_toy.ToyDataset()
-    assert (
-        evaluate(model, dataset, evaluator(), num_workers=2).metrics
-        == evaluate(model, dataset, evaluator()).metrics
-    )
+    assert evaluate(model, dataset, evaluator(), num_workers=2).metrics == evaluate(model, dataset, evaluator()).metrics
 
 
 def test_a_sample_that_is_never_scored_is_an_error(model):

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import sys
 
 import pytest
 import torch
 
 from mmdet3d_plugin.engine.checkpoint import saved_checkpoints
+
+HOLD_LOCK = """
+import fcntl, pathlib, sys
+folder = pathlib.Path(sys.argv[1])
+folder.mkdir()
+file = open(folder / ".lock", "w")
+fcntl.lockf(file, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
 
 
 def test_full_disk_while_saving_keeps_older_checkpoints(training, tmp_path, monkeypatch):
@@ -88,3 +100,16 @@ def test_infinite_loss_ends_the_training(training, tmp_path):
     status, text = training("run", optim_wrapper__optimizer__lr=float("inf"))
     assert status == [1]
     assert "the loss is nan" in text
+
+
+def test_two_trainings_cannot_share_a_work_dir(training, tmp_path):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD_LOCK, str(tmp_path / "run")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdout.readline() == b"held\n"
+    status, text = training("run", resume=True)
+    assert status == [1]
+    assert "another process is training into" in text
+    holder.kill()
+    holder.wait()
+    assert training("run", resume=True)[0] == [0]

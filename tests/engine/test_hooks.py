@@ -23,9 +23,7 @@ def test_warm_up_is_linear_in_samples():
 
 def test_warm_up_scales_every_group_from_its_own_rate():
     parameters = [nn.Parameter(torch.zeros(1)) for _ in range(2)]
-    optimiser = torch.optim.SGD(
-        [{"params": [parameters[0]], "lr": 1.0}, {"params": [parameters[1]], "lr": 0.1}]
-    )
+    optimiser = torch.optim.SGD([{"params": [parameters[0]], "lr": 1.0}, {"params": [parameters[1]], "lr": 0.1}])
     runner = SimpleNamespace(
         optim_wrapper=SimpleNamespace(optimizer=optimiser), train_loop=SimpleNamespace(samples_seen=50)
     )

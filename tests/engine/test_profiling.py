@@ -55,9 +55,7 @@ def test_flops_of_the_stages_add_up():
 
 def test_flops_grow_with_the_images():
     cfg = load_config(CONFIG)
-    small, large = (
-        count_flops(cfg, shape)["stages"]["image_encoder"]["mac"] for shape in ((64, 160), (128, 320))
-    )
+    small, large = (count_flops(cfg, shape)["stages"]["image_encoder"]["mac"] for shape in ((64, 160), (128, 320)))
     assert large == 4 * small
 
 

@@ -79,9 +79,7 @@ def test_resuming_with_another_number_of_processes_keeps_the_samples(training, t
         torch.load(p, weights_only=True)["stream"]["temporal"]["age"]
         for p in sorted((tmp_path / "both" / "latest").glob("rank_*.pth"))
     ]
-    whole = torch.load(tmp_path / "one" / "latest" / "rank_0.pth", weights_only=True)["stream"]["temporal"][
-        "age"
-    ]
+    whole = torch.load(tmp_path / "one" / "latest" / "rank_0.pth", weights_only=True)["stream"]["temporal"]["age"]
     assert torch.equal(torch.cat(streams), whole)
 
 
