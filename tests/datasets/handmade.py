@@ -47,8 +47,7 @@ def position(scene: int, time: float) -> tuple[float, float, float]:
 def write(root: Path) -> Path:
     """Write the data set and return its root."""
     tables: dict[str, list] = {
-        name: []
-        for name in ("scene", "sample", "sample_data", "ego_pose", "calibrated_sensor", "sensor", "lidarseg")
+        name: [] for name in ("scene", "sample", "sample_data", "ego_pose", "calibrated_sensor", "sensor", "lidarseg")
     }
     tables["category"] = [{"token": f"category{i}", "name": n, "index": i} for i, n in enumerate(CATEGORIES)]
     for channel in (*CAMERAS, "LIDAR_TOP"):
@@ -75,9 +74,7 @@ def write(root: Path) -> Path:
     return root
 
 
-def _write_frame(
-    root: Path, tables: dict, scene: int, name: str, frame: int, rng: np.random.Generator
-) -> None:
+def _write_frame(root: Path, tables: dict, scene: int, name: str, frame: int, rng: np.random.Generator) -> None:
     time, token = 0.5 * frame, f"sample{scene}_{frame}"
     stamp = 1_500_000_000_000_000 + scene * 10**8 + int(time * 1e6)
     tables["sample"].append({"token": token, "timestamp": stamp, "scene_token": f"scenetoken{scene}"})
@@ -103,9 +100,7 @@ def _write_frame(
         )
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         if camera:
-            smooth = cv2.resize(
-                rng.integers(0, 256, (5, 8, 3), np.uint8), SIZE, interpolation=cv2.INTER_CUBIC
-            )
+            smooth = cv2.resize(rng.integers(0, 256, (5, 8, 3), np.uint8), SIZE, interpolation=cv2.INTER_CUBIC)
             cv2.imwrite(str(root / file), smooth)
         else:
             points = rng.uniform((-30, -30, -1.8, 0, 0), (30, 30, 3, 255, 31), (2000, 5)).astype("<f4")

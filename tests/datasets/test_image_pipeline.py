@@ -33,9 +33,7 @@ def test_full_resolution_only_loses_four_rows():
 def test_jitter_is_relative_to_the_source(width):
     """The same share of the input width whatever the size of the images (spec/data/pipelines section 1)."""
     pipeline = ImagePipeline(SIZE, resize=(0.11, 0.11))
-    full, small = (
-        pipeline.parameters(s, np.random.default_rng(0)) for s in ((1600, 900), (width, width * 9 // 16))
-    )
+    full, small = (pipeline.parameters(s, np.random.default_rng(0)) for s in ((1600, 900), (width, width * 9 // 16)))
     assert small.resized[0] == pytest.approx(full.resized[0], abs=1)
     assert full.scale == pytest.approx(0.55)
 
@@ -91,9 +89,7 @@ def centroid(image: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("case", range(6))
 def test_blobs_land_where_the_exact_matrix_says(tmp_path, resampling, case):
     """A blob is found where the exact matrix says; the published one misses it by 0.25 to 0.75 pixels."""
-    rotation = (
-        0.094 if resampling == "warp" else 0.0
-    )  # Pillow rotates with whole pixels, up to half of one off
+    rotation = 0.094 if resampling == "warp" else 0.0  # Pillow rotates with whole pixels, up to half of one off
     pipeline = ImagePipeline(SIZE, (-0.06, 0.11), flip=0.5, rotation=rotation, resampling=resampling)
     source, (u, v) = (1600, 900), (700.0 + 31 * case, 640.0)
     file = tmp_path / "blob.jpg"
@@ -107,17 +103,13 @@ def test_blobs_land_where_the_exact_matrix_says(tmp_path, resampling, case):
 
 def test_both_resamplings_show_the_same_picture(tmp_path):
     rng = np.random.default_rng(0)
-    picture = cv2.resize(
-        rng.integers(0, 256, (9, 16, 3), np.uint8), (1600, 900), interpolation=cv2.INTER_CUBIC
-    )
+    picture = cv2.resize(rng.integers(0, 256, (9, 16, 3), np.uint8), (1600, 900), interpolation=cv2.INTER_CUBIC)
     file = tmp_path / "picture.jpg"
     cv2.imwrite(str(file), picture)
     images = []
     for resampling in ("warp", "pil"):
         pipeline = ImagePipeline(SIZE, resize=(-0.06, 0.11), flip=1.0, rotation=0.094, resampling=resampling)
-        images.append(
-            pipeline.load(file, pipeline.parameters((1600, 900), np.random.default_rng(3))).astype(int)
-        )
+        images.append(pipeline.load(file, pipeline.parameters((1600, 900), np.random.default_rng(3))).astype(int))
     shown = np.logical_and(*(cv2.erode((i.sum(-1) > 0).astype(np.uint8), np.ones((5, 5))) for i in images))
     assert np.abs(images[0] - images[1])[shown].mean() < 1.5
 

@@ -16,9 +16,7 @@ from mmdet3d_plugin.datasets.labels.lidarseg import point_class_table
 from mmdet3d_plugin.errors import ConfigError, DataError
 from mmdet3d_plugin.structures import OCC3D_NUSCENES, OPENOCC, VoxelGrid
 
-NAME = KeyFrameName(
-    "scene-0061", "scenetoken", "token", "samples/LIDAR_TOP/n015__LIDAR_TOP__1.pcd.bin", "lidartoken"
-)
+NAME = KeyFrameName("scene-0061", "scenetoken", "token", "samples/LIDAR_TOP/n015__LIDAR_TOP__1.pcd.bin", "lidartoken")
 SHAPE = (200, 200, 16)
 
 
@@ -151,10 +149,6 @@ def test_lidar_classes_go_by_name():
 
 
 def test_grids_are_those_of_the_formats():
-    assert (
-        VoxelGrid((-40, -40, -1), (40, 40, 5.4), SHAPE)
-        == Occ3DLabels.native_grid
-        == OpenOccLabels.native_grid
-    )
+    assert VoxelGrid((-40, -40, -1), (40, 40, 5.4), SHAPE) == Occ3DLabels.native_grid == OpenOccLabels.native_grid
     assert SurroundOccLabels.native_grid.voxel_size == pytest.approx((0.5, 0.5, 0.5))
     assert OpenOccupancyLabels.native_grid.voxel_size == pytest.approx((0.2, 0.2, 0.2))

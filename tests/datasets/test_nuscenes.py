@@ -78,9 +78,7 @@ def test_adjacent_images_are_those_of_the_previous_key_frame(dataset, world):
     np.testing.assert_array_equal(plain[0].adjacent_images, plain[0].images)
     np.testing.assert_array_equal(plain[0].adjacent_from_cam, np.broadcast_to(np.eye(4), (6, 4, 4)))
     forward = plain[2].adjacent_from_cam[FRONT]
-    np.testing.assert_allclose(
-        forward[:3, 3], [0, 0, STEP], atol=1e-5
-    )  # seen from there, it has driven forward
+    np.testing.assert_allclose(forward[:3, 3], [0, 0, STEP], atol=1e-5)  # seen from there, it has driven forward
     np.testing.assert_array_equal(dataset.volume_from_cam(2), plain.volume_from_cam(2))
 
 
@@ -128,9 +126,7 @@ def test_evaluation_draws_nothing_and_reads_no_lidar(world, monkeypatch):
     assert 0 < sample.mask_camera.sum() < sample.mask_lidar.sum() == 640_000
     assert sample.occupancy[3, 120, 150] == 4  # disk [150, 120, 3]: axes are turned once
     # lidar of all five key frames, 5 m apart, seen from the third
-    np.testing.assert_allclose(
-        sample.ray_origins, [[0.94 + STEP * (k - 2), 0, 1.84] for k in range(5)], atol=1e-9
-    )
+    np.testing.assert_allclose(sample.ray_origins, [[0.94 + STEP * (k - 2), 0, 1.84] for k in range(5)], atol=1e-9)
 
 
 def test_prediction_needs_images_and_tables_only(broken_world):
@@ -167,9 +163,7 @@ def test_depth_maps_agree_with_the_rig_of_the_model(dataset):
     """Lidar points projected by the augmented rig of the model are where the depth maps say."""
     for index in range(3):
         sample = dataset[SampleRequest(index, 5)]
-        rig = CameraRig(
-            *(torch.from_numpy(getattr(sample, f.name))[None] for f in dataclasses.fields(CameraRig))
-        )
+        rig = CameraRig(*(torch.from_numpy(getattr(sample, f.name))[None] for f in dataclasses.fields(CameraRig)))
         raw = np.fromfile(dataset.root / str(dataset.index.lidar_file[index]), "<f4").reshape(-1, 5)[:, :3]
         ego_from_lidar = dataset.index.ego_from_lidar[index]
         grid = (sample.grid_from_ego @ ego_from_lidar @ np.c_[raw, np.ones(len(raw))].T).T[:, :3]

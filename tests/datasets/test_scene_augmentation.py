@@ -48,9 +48,7 @@ def test_flips_reverse_the_axes_exactly(flip_x, flip_y):
 def test_rotation_moves_a_mark_as_points_move():
     """What is at (20.2, 0.2) m lands at (17.35, 10.25) m after 30 degrees (spec/data/pipelines 5.1)."""
     occupancy = np.full(SQUARE.zyx, 17, np.uint8)
-    occupancy[5, 100, 149:152] = (
-        4  # three voxels around x = 20.2, y = 0.2, so that nearest sampling must hit one
-    )
+    occupancy[5, 100, 149:152] = 4  # three voxels around x = 20.2, y = 0.2, so that nearest sampling must hit one
     moved = transform_labels(LabelVolume(occupancy), SQUARE, matrix(angle=np.pi / 6))
     _, rows, columns = np.nonzero(moved.occupancy == 4)
     found = np.array([columns.mean(), rows.mean()]) * 0.4 - 40 + 0.2
@@ -99,7 +97,22 @@ def test_flow_turns_with_the_scene(flip_x, flip_y, angle):
     assert np.allclose(moved[:, inside], expected[:, None], atol=1e-6)
 
 
-def test_draws_rotate_first_and_cover_all_flips():
+class Scripted:
+    """Draws a flip of x only, and a rotation by 0.3."""
+
+    def random(self, size: int) -> np.ndarray:
+        return np.array([0.1, 0.9])
+
+    def uniform(self, low: float, high: float) -> float:
+        return 0.3
+
+
+def test_draws_rotate_first():
+    drawn = SceneAugmentation(rotation=0.39).draw(Scripted())
+    np.testing.assert_allclose(drawn, matrix(flip_x=True, angle=0.3))
+
+
+def test_draws_cover_all_flips():
     augmentation = SceneAugmentation(rotation=0.39)
     seen = set()
     for seed in range(64):
