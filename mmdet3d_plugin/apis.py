@@ -56,9 +56,7 @@ class OccupancyPredictor:
         device: where to run; the GPU if there is one when None.
     """
 
-    def __init__(
-        self, config: str | Path | Config, checkpoint: str | Path | None = None, device: str | None = None
-    ):
+    def __init__(self, config: str | Path | Config, checkpoint: str | Path | None = None, device: str | None = None):
         cfg = config if isinstance(config, Config) else load_config(config)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model = build_model(cfg)

@@ -114,14 +114,17 @@ def _add_doctor(parser: argparse.ArgumentParser) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     from .engine import train
+    from .engine.distributed import leave_processes
 
     cfg = load_config(options.config, options.cfg_options)
     work_dir = options.work_dir or Path("work_dirs") / Path(options.config).stem
     train(cfg, work_dir, resume=options.resume, amp=options.amp, launcher=options.launcher)
+    leave_processes()
 
 
 def _test(options: argparse.Namespace) -> None:
     from .engine import score_checkpoint
+    from .engine.distributed import leave_processes
 
     cfg = load_config(options.config, options.cfg_options)
     name = "_".join(["result", *(options.metrics or []), *(["shuffled"] if options.shuffle_images else [])])
@@ -134,6 +137,7 @@ def _test(options: argparse.Namespace) -> None:
         shuffle_images=options.shuffle_images,
         launcher=options.launcher,
     )
+    leave_processes()
 
 
 def _demo(options: argparse.Namespace) -> None:

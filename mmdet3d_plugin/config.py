@@ -68,9 +68,7 @@ def _require_key(cfg: Config, dotted: str) -> None:
 
 def _apply_arguments(node: Any, arguments: dict[str, dict[str, Any]]) -> None:
     if isinstance(node, dict):
-        for name, value in (
-            arguments.get(node.get("type"), {}).items() if isinstance(node.get("type"), str) else ()
-        ):
+        for name, value in arguments.get(node.get("type"), {}).items() if isinstance(node.get("type"), str) else ():
             node.setdefault(name, value)
         for child in node.values():
             _apply_arguments(child, arguments)

@@ -56,9 +56,7 @@ def _build_model(cfg: dict, registry: Registry, *args: Any, **kwargs: Any) -> An
 
 
 def _child(name: str, parent: Registry, location: str, build_func: Any = build) -> Registry:
-    return Registry(
-        name, parent=parent, scope=SCOPE, locations=[f"{SCOPE}.{location}"], build_func=build_func
-    )
+    return Registry(name, parent=parent, scope=SCOPE, locations=[f"{SCOPE}.{location}"], build_func=build_func)
 
 
 MODELS = _child("model", mm.MODELS, "models", _build_model)

@@ -63,6 +63,8 @@ def init_processes(launcher: Launcher, timeout_minutes: float = 60.0) -> None:
         return
     if launcher == "slurm":
         _read_slurm()
+    elif "RANK" not in os.environ:
+        raise ConfigError("--launcher pytorch needs torchrun", fix="start with tools/dist_train.sh or dist_test.sh")
     else:
         _end_with_parent()
     device = local_device()

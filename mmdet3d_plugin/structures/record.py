@@ -47,6 +47,10 @@ class TensorRecord:
         """A copy that shares no memory with this record."""
         return self.map(Tensor.clone)
 
+    def pin_memory(self: R) -> R:
+        """A copy in page-locked memory, from which a GPU reads while the CPU goes on (the hook of DataLoader)."""
+        return self.map(Tensor.pin_memory)
+
     def __getitem__(self: R, index: int | slice | Tensor) -> R:
         """Select samples of the batch; an integer keeps a batch axis of length one."""
         if isinstance(index, int):

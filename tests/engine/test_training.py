@@ -143,6 +143,15 @@ def test_a_training_is_never_overwritten(training, tmp_path):
     assert losses(tmp_path / "run")[-1][0] == 24
 
 
+def test_training_starts_from_the_weights_that_the_config_names(training, tmp_path):
+    assert training("first", train_cfg__samples=24)[0] == [0]
+    still = {"optim_wrapper__optimizer__lr": 0.0, "optim_wrapper__optimizer__weight_decay": 0.0}
+    assert training("second", load_from=str(tmp_path / "first"), train_cfg__samples=4, **still)[0] == [0]
+    first, second = weights(tmp_path / "first"), weights(tmp_path / "second")
+    for name in ("network.encode.0.weight", "network.mix.weight", "network.classify.bias"):
+        assert torch.equal(first[name], second[name])
+
+
 def test_mixed_precision_trains(training, tmp_path):
     status, text = training("half", amp=True)
     assert status == [0], text

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mmdet3d_plugin.structures import OccOutput, OccPrediction, TensorRecord, VoxelGrid
+from mmdet3d_plugin.structures import CameraRig, OccOutput, OccPrediction, TensorRecord, VoxelGrid
 
 
 @dataclass
@@ -98,3 +98,11 @@ def test_shared_fields_are_not_indexed(index):
     assert chosen.prediction.prototypes.shape == (5, 7)
     assert chosen.prediction.logits.shape[0] == len(torch.arange(3)[index].reshape(-1))
     assert output.to("meta").prediction.prototypes.device.type == "meta"
+
+
+def test_pin_memory_pins_every_tensor(monkeypatch):
+    pinned = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: pinned.append(self) or self)
+    record = CameraRig(*(torch.eye(4)[None] for _ in range(4)))
+    record.pin_memory()
+    assert len(pinned) == 4

@@ -126,7 +126,8 @@ class TrainingLog(Hook):
 
     def _write(self, runner: Runner, mode: str, samples: int, values: dict[str, float]) -> None:
         with open(Path(runner.work_dir) / LOG_FILE, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"mode": mode, "samples": samples, **values}) + "\n")
+            finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
+            file.write(json.dumps({"mode": mode, "samples": samples, **finite}) + "\n")
         if self._tensorboard is not None:
             for name, value in values.items():
                 self._tensorboard.add_scalar(f"{mode}/{name}", value, samples)
