@@ -127,6 +127,9 @@ def save_checkpoint(work_dir: Path, samples: int, shared: dict[str, dict[str, An
             _write(temporary / file_name, content)
     except (OSError, RuntimeError) as error:  # torch reports a short write as a RuntimeError
         failure = str(error).splitlines()[0]
+    except KeyboardInterrupt:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
     _raise_everywhere(failure, temporary, work_dir)
     try:
         if distributed.rank() == 0:

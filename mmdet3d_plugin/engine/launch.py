@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0, the exit status of the first process that failed, or 128 + the number of the signal that ended it.
     """
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    logging.disable(logging.ERROR)
     try:
         run(parse_args(arguments))
     except ChildFailedError as error:

@@ -149,11 +149,11 @@ class ToyLoss(nn.Module):
 
 @HOOKS.register_module()
 class Strike(Hook):
-    """Ends the process from within: `when` is "step", "save" (files half written) or "interrupt".
+    """Ends the process from within: killed or interrupted, between steps or in the middle of saving.
 
     Args:
         step: optimiser steps done when it strikes.
-        when: where.
+        when: "step" or "save" (SIGKILL), "interrupt" or "interrupt save" (SIGINT).
     """
 
     priority = "LOWEST"
@@ -169,12 +169,18 @@ class Strike(Hook):
 
     def before_save_checkpoint(self, runner: object, checkpoint: dict) -> None:
         if runner.train_loop.steps_done == self.step and self.when == "save":
-            checkpoint["strike"] = _KillsWhenPickled()
+            checkpoint["strike"] = _KillsWhenPickled(signal.SIGKILL)
+        if runner.train_loop.steps_done == self.step and self.when == "interrupt save":
+            checkpoint["strike"] = _KillsWhenPickled(signal.SIGINT)
 
 
 class _KillsWhenPickled:
-    def __reduce__(self) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
+    def __init__(self, number: int):
+        self.number = number
+
+    def __reduce__(self) -> tuple:
+        os.kill(os.getpid(), self.number)
+        return (int, ())
 
 
 @HOOKS.register_module()

@@ -64,8 +64,9 @@ def test_full_disk_of_one_process_ends_all_of_them(training, tmp_path, monkeypat
     assert saved_checkpoints(tmp_path / "run") == []
 
 
-def test_interrupt_leaves_nothing_half_written(training, tmp_path):
-    status, text = training("run", hooks={"strike": {"type": "Strike", "step": 4, "when": "interrupt"}})
+@pytest.mark.parametrize(("step", "when"), [(4, "interrupt"), (6, "interrupt save")])
+def test_interrupt_leaves_nothing_half_written(training, tmp_path, step, when):
+    status, text = training("run", hooks={"strike": {"type": "Strike", "step": step, "when": when}})
     assert status == [130]
     assert "interrupted" in text
     assert "Traceback" not in text

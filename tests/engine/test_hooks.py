@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmdet3d_plugin.engine.hooks import DenoisingSchedule, HistorySchedule, LinearWarmUp, RampedEma
+from mmdet3d_plugin.engine.hooks import DenoisingSchedule, HistorySchedule, LinearWarmUp, RampedEma, WarmUpCoolDown
 from mmdet3d_plugin.engine.plan import TrainPlan
 from mmdet3d_plugin.errors import ConfigError
 
@@ -19,6 +19,13 @@ def test_warm_up_is_linear_in_samples():
     assert warm_up.factor(0) == pytest.approx(1e-3)
     assert warm_up.factor(1600) == pytest.approx(0.5005)
     assert warm_up.factor(3200) == warm_up.factor(10**6) == 1.0
+
+
+def test_cool_down_falls_linearly_after_a_plateau():
+    rate = WarmUpCoolDown(samples=10, cool_from=60, cool_to=100, start_factor=0.0, end_factor=0.2)
+    assert [rate.factor(n) for n in (0, 5, 10, 60, 80, 100, 500)] == pytest.approx([0, 0.5, 1, 1, 0.6, 0.2, 0.2])
+    with pytest.raises(ConfigError, match="cool_from"):
+        WarmUpCoolDown(samples=10, cool_from=5, cool_to=100)
 
 
 def test_warm_up_scales_every_group_from_its_own_rate():

@@ -1,7 +1,15 @@
 """Hooks of the training loop."""
 
 from .ema import RampedEma
-from .schedules import DenoisingSchedule, HistorySchedule, LinearWarmUp
+from .schedules import DenoisingSchedule, HistorySchedule, LinearWarmUp, WarmUpCoolDown
 from .training_log import TrainingLog, read_log
 
-__all__ = ["DenoisingSchedule", "HistorySchedule", "LinearWarmUp", "RampedEma", "TrainingLog", "read_log"]
+__all__ = [
+    "DenoisingSchedule",
+    "HistorySchedule",
+    "LinearWarmUp",
+    "RampedEma",
+    "TrainingLog",
+    "WarmUpCoolDown",
+    "read_log",
+]

@@ -7,6 +7,7 @@ import math
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ...errors import ConfigError
 from ...registry import HOOKS
 from ..distributed import unwrapped
 
@@ -39,6 +40,36 @@ class LinearWarmUp(Hook):
         factor = self.factor(runner.train_loop.samples_seen)
         for group in runner.optim_wrapper.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
+
+
+@HOOKS.register_module()
+class WarmUpCoolDown(LinearWarmUp):
+    """A learning rate that also falls linearly in the last part of a short training.
+
+    Args:
+        samples: length of the rise in training samples.
+        cool_from, cool_to: where the fall begins and ends, in training samples.
+        start_factor: share of the learning rate at the first step.
+        end_factor: share of the learning rate from `cool_to` on.
+    """
+
+    def __init__(
+        self, samples: int, cool_from: int, cool_to: int, start_factor: float = 1e-3, end_factor: float = 0.02
+    ):
+        super().__init__(samples, start_factor)
+        if not samples <= cool_from < cool_to:
+            raise ConfigError(
+                "WarmUpCoolDown",
+                found=f"samples={samples}, cool_from={cool_from}, cool_to={cool_to}",
+                expected="samples <= cool_from < cool_to",
+            )
+        self.cool_from, self.cool_to, self.end_factor = cool_from, cool_to, end_factor
+
+    def factor(self, samples_seen: int) -> float:
+        """Share of the configured learning rate after that many samples."""
+        fallen = (samples_seen - self.cool_from) / (self.cool_to - self.cool_from)
+        fallen = min(max(fallen, 0.0), 1.0)
+        return super().factor(samples_seen) * (1.0 - (1.0 - self.end_factor) * fallen)
 
 
 @HOOKS.register_module()
