@@ -127,7 +127,7 @@ def compose_panel(
     panel = np.concatenate([strip for part in parts for strip in (part, gap)])
     if path is not None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(panel).save(path, optimize=True)
+        Image.fromarray(panel).save(path)
     return panel
 
 

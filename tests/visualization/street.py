@@ -71,11 +71,7 @@ def example(scenes: int = 2, frames: int = 4, images: bool = True) -> ReportData
             truth = street(0.5 * t, seed=s)
             mask = np.zeros(GRID.zyx, bool)
             mask[:, 50:150, 40:160] = True
-            pictures = (
-                [(f"CAM_{name}", gradient(rng, 90 + 20 * i)) for i, name in enumerate(CAMERAS)]
-                if images
-                else []
-            )
+            pictures = [(f"CAM_{name}", gradient(rng, 90 + 20 * i)) for i, name in enumerate(CAMERAS)] if images else []
             list_.append(FrameView(f"{s:02d}{t:02d}" * 8, truth, blurred(truth, t), mask, pictures))
         views.append(SceneView(f"scene-{103 + s:04d}", list_))
     position = np.arange(0, 3000, 4)
