@@ -11,4 +11,7 @@ val_dataloader = dict(num_workers=0)
 test_dataloader = dict(num_workers=0)
 evaluation = dict(metrics=("miou", "ray_iou"))
 optim_wrapper = dict(optimizer=dict(lr=4e-3))
-hooks = dict(warm_up=dict(samples=20), denoising=dict(end=160))
+hooks = dict(
+    warm_up=dict(type="WarmUpCoolDown", samples=20, cool_from=220, cool_to=320),
+    denoising=dict(end=160),
+)
