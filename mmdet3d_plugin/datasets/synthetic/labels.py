@@ -65,8 +65,8 @@ def voxelise(
     owner = np.full(grid.shape, -1, np.int32)
     class_id = np.full(grid.shape, FREE, np.uint8)
     paint_ground(ground, global_from_frame, lower, step, class_id, owner)
-    paint_solids(solids, order, global_from_frame, lower, step, owner)
-    hollow(owner, global_from_frame, lower, step)
+    deep = paint_solids(solids, order, global_from_frame, lower, step, owner)
+    hollow(owner, deep, global_from_frame, lower, step)
     class_id[owner == -1] = FREE
     solid = owner >= 0
     class_id[solid] = category[owner[solid]]

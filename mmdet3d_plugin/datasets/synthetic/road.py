@@ -53,11 +53,11 @@ class Section:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Section:
-        """A random cross section: with or without a median strip and parking lanes."""
+        """A random cross section: a median strip or kerb strips, with or without parking lanes."""
         median = float(rng.choice([0.0, 1.2]))
         outer = median + INNER_LANE + OUTER_LANE
         road = outer + float(rng.choice([0.0, 2.3], p=[0.3, 0.7]))
-        kerb = road + float(rng.choice([0.8, 1.2]))
+        kerb = road + (float(rng.uniform(0.8, 1.4)) if median == 0.0 else 0.0)
         return cls(median, median + INNER_LANE, outer, road, kerb, kerb + float(rng.uniform(3.0, 4.2)))
 
     @property

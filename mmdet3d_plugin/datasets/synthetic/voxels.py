@@ -13,6 +13,8 @@ LEAST_OVERLAP = 0.05
 """A voxel belongs to a solid that reaches into it by more than this along the vertical, metres."""
 SAMPLES = 4
 """A column belongs to a solid that covers any of SAMPLES x SAMPLES points of its footprint, the border included."""
+DEEP = SAMPLES * SAMPLES // 2
+"""A solid that covers this many of the points hides what is behind the voxel."""
 
 
 def _rectangles(points: np.ndarray, lower: np.ndarray, step: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -29,7 +31,7 @@ def paint_solids(
     lower: np.ndarray,
     step: np.ndarray,
     owner: np.ndarray,
-) -> None:
+) -> np.ndarray:
     """Write the index of the owning object into every voxel that a solid reaches; later solids overwrite earlier ones.
 
     Args:
@@ -38,9 +40,13 @@ def paint_solids(
         global_from_frame: [4, 4] pose of the label frame, which may be tilted.
         lower, step: [3] lower corner of the grid and edges of a voxel, metres.
         owner: [X, Y, Z] int32, written in place.
+
+    Returns:
+        [X, Y, Z] bool, voxels that one solid fills to a good part.
     """
     frame_from_global = np.linalg.inv(global_from_frame)
     points = transform(frame_from_global, corners(solids))
+    deep = np.zeros(owner.shape, np.bool_)
     _paint(
         solids.geometry,
         solids.owner,
@@ -50,17 +56,19 @@ def paint_solids(
         lower,
         step,
         owner,
+        deep,
     )
+    return deep
 
 
 @kernel
-def _paint(geometry, owners, order, rectangles, pose, lower, step, owner):
+def _paint(geometry, owners, order, rectangles, pose, lower, step, owner, deep):
     bx, by, bz = pose[0, 2], pose[1, 2], pose[2, 2]
     layers = owner.shape[2]
     for p in order:
         for i in range(rectangles[p, 0], rectangles[p, 2]):
             for j in range(rectangles[p, 1], rectangles[p, 3]):
-                low, high = math.inf, -math.inf
+                low, high, covered = math.inf, -math.inf, 0
                 for k in range(SAMPLES * SAMPLES):
                     x = lower[0] + (i + (k // SAMPLES) / (SAMPLES - 1)) * step[0]
                     y = lower[1] + (j + (k % SAMPLES) / (SAMPLES - 1)) * step[1]
@@ -68,8 +76,9 @@ def _paint(geometry, owners, order, rectangles, pose, lower, step, owner):
                     oy = pose[1, 0] * x + pose[1, 1] * y + pose[1, 3]
                     oz = pose[2, 0] * x + pose[2, 1] * y + pose[2, 3]
                     t0, t1 = interval(geometry, p, ox, oy, oz, bx, by, bz)
+                    t0 = max(t0, -oz / bz)  # nothing is solid below the ground
                     if t0 <= t1:
-                        low, high = min(low, t0), max(high, t1)
+                        low, high, covered = min(low, t0), max(high, t1), covered + 1
                 if low > high:
                     continue
                 first = max(math.floor((low - lower[2]) / step[2]), 0)
@@ -78,6 +87,7 @@ def _paint(geometry, owners, order, rectangles, pose, lower, step, owner):
                     bottom = lower[2] + k * step[2]
                     if min(high, bottom + step[2]) - max(low, bottom) > LEAST_OVERLAP:
                         owner[i, j, k] = owners[p]
+                        deep[i, j, k] |= covered >= DEEP
 
 
 @kernel
@@ -105,30 +115,33 @@ def paint_ground(ground, pose, lower, step, classes, owner):
 
 
 @kernel
-def hollow(owner, pose, lower, step):
-    """Free the voxels (-1) whose six neighbours are all occupied: lidar labels are surfaces.
+def hollow(owner, deep, pose, lower, step):
+    """Free the voxels of solids (-1) that no ray can reach: lidar labels are surfaces, not volumes.
 
-    What lies below the ground or outside of the grid counts as occupied.
+    These are the ones with solids on all sides. A neighbour that a solid only grazes hides nothing, and so does the
+    ground, except below. What lies outside of the grid counts as solid.
+
+    Args:
+        owner: [X, Y, Z] int32 index of an object, -1 free, -2 ground; written in place.
+        deep: [X, Y, Z] bool, a solid fills a good part of the voxel.
+        pose: [4, 4] global_from_frame.
+        lower, step: [3] lower corner of the grid and edges of a voxel, metres.
     """
     nx, ny, nz = owner.shape
-    inner = np.zeros(owner.shape, np.bool_)
     for i in range(nx):
         for j in range(ny):
             x, y = lower[0] + (i + 0.5) * step[0], lower[1] + (j + 0.5) * step[1]
             floor = -(pose[2, 0] * x + pose[2, 1] * y + pose[2, 3]) / pose[2, 2]
             for k in range(nz):
-                if owner[i, j, k] == -1:
-                    continue
-                inner[i, j, k] = (
-                    (i == 0 or owner[i - 1, j, k] != -1) and (i == nx - 1 or owner[i + 1, j, k] != -1)
-                    and (j == 0 or owner[i, j - 1, k] != -1) and (j == ny - 1 or owner[i, j + 1, k] != -1)
-                    and (k == nz - 1 or owner[i, j, k + 1] != -1)
-                    and (k == 0 or owner[i, j, k - 1] != -1 or lower[2] + k * step[2] < floor)
-                )  # fmt: skip
-    for i in range(nx):
-        for j in range(ny):
-            for k in range(nz):
-                if inner[i, j, k]:
+                buried = k == 0 or lower[2] + k * step[2] < floor
+                if owner[i, j, k] >= 0 and (
+                    (i == 0 or deep[i - 1, j, k])
+                    and (i == nx - 1 or deep[i + 1, j, k])
+                    and (j == 0 or deep[i, j - 1, k])
+                    and (j == ny - 1 or deep[i, j + 1, k])
+                    and (k == nz - 1 or deep[i, j, k + 1])
+                    and (buried or deep[i, j, k - 1] or owner[i, j, k - 1] == -2)
+                ):
                     owner[i, j, k] = -1
 
 
