@@ -35,9 +35,7 @@ class MajorityBaseline:
         Raises:
             EvaluationError: a shape does not fit the grid, or a label is out of range.
         """
-        if tuple(occupancy.shape[1:]) != self.grid.zyx or (
-            mask is not None and mask.shape != occupancy.shape
-        ):
+        if tuple(occupancy.shape[1:]) != self.grid.zyx or (mask is not None and mask.shape != occupancy.shape):
             raise EvaluationError(
                 "training labels of the majority baseline",
                 found=tuple(occupancy.shape),
@@ -70,9 +68,7 @@ class MajorityBaseline:
             EvaluationError: no training sample was counted.
         """
         if self._samples == 0:
-            raise EvaluationError(
-                "the majority baseline has seen no training sample", fix="call update first"
-            )
+            raise EvaluationError("the majority baseline has seen no training sample", fix="call update first")
         best = self._counts.argmax(axis=1).astype(np.uint8)
         best[self._counts.max(axis=1) == 0] = self.space.free
         return torch.from_numpy(best.reshape(self.grid.zyx))

@@ -68,9 +68,7 @@ class OccupancyEvaluator:
         }
         self._tokens = {}
 
-    def update(
-        self, occupancy: Tensor, targets: OccTargets, tokens: Sequence[str], flow: Tensor | None = None
-    ) -> None:
+    def update(self, occupancy: Tensor, targets: OccTargets, tokens: Sequence[str], flow: Tensor | None = None) -> None:
         """Score a batch. A batch that raises leaves the counts as they were.
 
         Args:

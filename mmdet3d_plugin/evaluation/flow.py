@@ -16,9 +16,7 @@ from .scores import Mode, mean
 
 Counts = dict[str, np.ndarray]
 TP_THRESHOLD = 2  # metres
-MISSED_ERROR = (
-    1.0  # m/s; error at which the OccScore term is 0, for classes that are never matched (defects D4)
-)
+MISSED_ERROR = 1.0  # m/s; error at which the OccScore term is 0, for classes that are never matched (defects D4)
 _MATCH_ROW = THRESHOLDS.index(TP_THRESHOLD)
 
 
@@ -28,9 +26,7 @@ def empty_flow_counts(num_classes: int) -> Counts:
     return {**sums, "flow_voxels": np.zeros(num_classes, np.int64)}
 
 
-def flow_counts(
-    prediction: Tensor, target: Tensor, labels: Tensor, rays: FrameRays, space: LabelSpace
-) -> Counts:
+def flow_counts(prediction: Tensor, target: Tensor, labels: Tensor, rays: FrameRays, space: LabelSpace) -> Counts:
     """Sums of velocity errors of one frame, by truth class; zero for classes without flow.
 
     Args:

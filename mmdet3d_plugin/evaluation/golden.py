@@ -241,9 +241,7 @@ def _surroundocc(golden: dict, arrays: Any) -> Iterator[Case]:
         geometry = occupied_counts(matrix, space, voxel_rules(space, "published")[0])
         sums = [geometry, *((matrix[c, c], matrix[c].sum(), matrix[:-1, c].sum()) for c in range(1, 17))]
         case.expect("counts", np.array(sums), original["score_sum"])
-        case.expect(
-            "per_class", [s.value for s in table["IoU@all"][:-1]], original["per_class"], ORDER_TOLERANCE
-        )
+        case.expect("per_class", [s.value for s in table["IoU@all"][:-1]], original["per_class"], ORDER_TOLERANCE)
         case.expect("mIoU", metrics["mIoU@all"], original["mIoU"], ORDER_TOLERANCE)
         case.expect("IoU", metrics["IoU@all"], original["IoU"], ORDER_TOLERANCE)
         ours = [0.0 if math.isnan(s.value) else s.value for s in table["IoU/occstudio@all"]]
@@ -259,9 +257,7 @@ def _openoccupancy(golden: dict, arrays: Any) -> Iterator[Case]:
     for name, expected in golden.items():
         case = Case(f"openoccupancy/{name}")
         keys = [f"openoccupancy/{name}/{i}/" for i in range(expected["frames"])]
-        frames = [
-            (_zero_is_free(arrays[k + "pred"], space), _zero_is_free(arrays[k + "gt"], space)) for k in keys
-        ]
+        frames = [(_zero_is_free(arrays[k + "pred"], space), _zero_is_free(arrays[k + "gt"], space)) for k in keys]
         state = _voxels_only(space, frames)
         metrics, table = state.compute(), state.class_table()["IoU@all"]
         values = [table[-1].value, *(s.value for s in table[:-1])]

@@ -124,9 +124,7 @@ def read_prediction(
         ) from error
     key = next((name for name in _LABEL_KEYS if name in arrays), None)
     if key is None:
-        raise EvaluationError(
-            f"prediction file {path} has no labels", found=keys, expected=f"one of {_LABEL_KEYS}"
-        )
+        raise EvaluationError(f"prediction file {path} has no labels", found=keys, expected=f"one of {_LABEL_KEYS}")
     labels = arrays[key]
     _check_labels(labels, token, grid, space)
     occupancy = torch.from_numpy(np.ascontiguousarray(labels.transpose(2, 1, 0)).astype(np.uint8))

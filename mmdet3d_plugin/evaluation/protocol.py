@@ -118,9 +118,7 @@ class Protocol:
 
     def title(self) -> str:
         """One line for the head of a table; synthetic data cannot be overlooked in it."""
-        line = (
-            f"{self.dataset} | {self.label_set} | {self.frames} frames | {self.mode} | profile {self.profile}"
-        )
+        line = f"{self.dataset} | {self.label_set} | {self.frames} frames | {self.mode} | profile {self.profile}"
         return f"{SYNTHETIC_WARNING} | {line}" if self.synthetic else line
 
 

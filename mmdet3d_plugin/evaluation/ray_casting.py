@@ -66,9 +66,7 @@ def _ray_table() -> Tensor:
     while pitches[-1] < _LAST_PITCH:
         pitches.append(pitches[-1] + step)
     azimuths = [math.radians(degree) for degree in range(_NUM_AZIMUTHS)]
-    rows = [
-        (math.cos(p) * math.cos(a), math.cos(p) * math.sin(a), math.sin(p)) for p in pitches for a in azimuths
-    ]
+    rows = [(math.cos(p) * math.cos(a), math.cos(p) * math.sin(a), math.sin(p)) for p in pitches for a in azimuths]
     return torch.tensor(rows, dtype=torch.float64).to(torch.float32)
 
 
@@ -126,9 +124,7 @@ def cast_rays(
     march = _march
     if backend == "numba":
         if occupied.device.type != "cpu":
-            raise EvaluationError(
-                "the numba ray caster runs on CPU", found=occupied.device, fix="use backend='torch'"
-            )
+            raise EvaluationError("the numba ray caster runs on CPU", found=occupied.device, fix="use backend='torch'")
         from .ray_casting_numba import march_volumes
 
         march = march_volumes
@@ -157,9 +153,7 @@ def _check(occupied: Tensor, origins: Tensor, rays: Tensor, grid: VoxelGrid) -> 
         )
     for name, value in (("origins", origins), ("rays", rays)):
         if value.dim() != 2 or value.shape[1] != 3:
-            raise EvaluationError(
-                f"{name} of rays need three columns", found=tuple(value.shape), expected="(N, 3)"
-            )
+            raise EvaluationError(f"{name} of rays need three columns", found=tuple(value.shape), expected="(N, 3)")
         if not bool(torch.isfinite(value).all()):
             raise EvaluationError(f"{name} of rays hold a value that is not finite")
 

@@ -23,9 +23,7 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return numba.njit(nogil=True)(function)
 
 
-def march_volumes(
-    occupied: Tensor, first: Tensor, second: Tensor, floor: bool
-) -> tuple[Tensor, Tensor, Tensor]:
+def march_volumes(occupied: Tensor, first: Tensor, second: Tensor, floor: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Compiled twin of the reference traversal in `ray_casting.py`, same arguments and results."""
     volumes, depth, height, width = occupied.shape
     bits = occupied[0].to(torch.uint8)

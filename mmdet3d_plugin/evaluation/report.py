@@ -70,9 +70,7 @@ def write_result(path: str | Path, result: Result) -> None:
         temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
         os.replace(temporary, path)
     except OSError as error:
-        raise EvaluationError(
-            f"result file {path} cannot be written", found=error.strerror or error
-        ) from error
+        raise EvaluationError(f"result file {path} cannot be written", found=error.strerror or error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -118,9 +116,7 @@ def _table(title: str, header: list[str], rows: list[list[str]]) -> str:
     if importlib.util.find_spec("rich") is None:
         widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
         lines = [
-            " | ".join(
-                cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths))
-            )
+            " | ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths)))
             for row in [header, *rows]
         ]
         lines.insert(1, "-+-".join("-" * w for w in widths))
@@ -144,9 +140,7 @@ def _class_cell(score: ClassScore | None) -> str:
         return ""
     if score.status == "absent_in_both":
         return "absent"
-    mark = {"ok": "", "absent_in_truth": " (no truth)", "absent_in_prediction": " (never predicted)"}[
-        score.status
-    ]
+    mark = {"ok": "", "absent_in_truth": " (no truth)", "absent_in_prediction": " (never predicted)"}[score.status]
     return f"{100 * score.value:.2f}{mark}"
 
 

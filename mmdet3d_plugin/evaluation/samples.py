@@ -48,9 +48,7 @@ class SampleChecker:
     flow: bool
     finite_flow: bool
 
-    def split(
-        self, occupancy: Tensor, targets: OccTargets, tokens: Sequence[str], flow: Tensor | None
-    ) -> list[Sample]:
+    def split(self, occupancy: Tensor, targets: OccTargets, tokens: Sequence[str], flow: Tensor | None) -> list[Sample]:
         """Check a batch and take it apart.
 
         Args:
@@ -112,9 +110,7 @@ class SampleChecker:
                 )
         return origins
 
-    def _flows(
-        self, targets: OccTargets, tokens: Sequence[str], flow: Tensor | None
-    ) -> tuple[Tensor, Tensor] | None:
+    def _flows(self, targets: OccTargets, tokens: Sequence[str], flow: Tensor | None) -> tuple[Tensor, Tensor] | None:
         if not self.flow:
             return None
         names, shape = ", ".join(tokens), (len(tokens), 2, *self.grid.zyx)
@@ -132,9 +128,7 @@ class SampleChecker:
         return flow, targets.flow
 
     @staticmethod
-    def _check_volume(
-        what: str, volume: Tensor, shape: tuple[int, ...], dtypes: tuple[torch.dtype, ...]
-    ) -> None:
+    def _check_volume(what: str, volume: Tensor, shape: tuple[int, ...], dtypes: tuple[torch.dtype, ...]) -> None:
         if tuple(volume.shape) != shape or volume.dtype not in dtypes:
             raise EvaluationError(
                 what,

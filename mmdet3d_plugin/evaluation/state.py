@@ -43,9 +43,7 @@ class EvaluationState:
         mine = (self.space.name, self.mode, _shapes(self.counts))
         theirs = (other.space.name, other.mode, _shapes(other.counts))
         if mine != theirs:
-            raise EvaluationError(
-                "evaluation states that count different things", found=theirs, expected=mine
-            )
+            raise EvaluationError("evaluation states that count different things", found=theirs, expected=mine)
         repeated = set(self.tokens) & set(other.tokens)
         if repeated:
             raise EvaluationError(
@@ -71,9 +69,7 @@ class EvaluationState:
             "repeated": {token for token, times in scored.items() if times > 1},
             "unknown": set(scored) - wanted,
         }
-        found = "; ".join(
-            f"{len(tokens)} {name}: {_some(tokens)}" for name, tokens in problems.items() if tokens
-        )
+        found = "; ".join(f"{len(tokens)} {name}: {_some(tokens)}" for name, tokens in problems.items() if tokens)
         if found:
             raise EvaluationError(
                 "the scored samples are not the samples of the split",

@@ -19,9 +19,7 @@ BACKENDS = ["torch", pytest.param("numba", marks=pytest.mark.skipif(not numba_av
 
 
 def one_ray(occupied, origin, direction, grid=UNIT, **options):
-    hits = cast_rays(
-        occupied, torch.tensor([origin], dtype=torch.float64), torch.tensor([direction]), grid, **options
-    )
+    hits = cast_rays(occupied, torch.tensor([origin], dtype=torch.float64), torch.tensor([direction]), grid, **options)
     x, y, _ = grid.shape
     flat = int(hits.cell[0, 0, 0])
     return (flat % x, flat // x % y, flat // (x * y)), float(hits.distance[0, 0, 0]), bool(hits.entered[0, 0])

@@ -1,0 +1,69 @@
+"""Golden cases: every published number is met, and a wrong number is noticed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmdet3d_plugin.evaluation import golden
+from mmdet3d_plugin.evaluation.golden import run_golden
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ROOT / "tests" / "golden" / "metrics"
+FULL = ROOT.parent / "shared" / "golden" / "metrics"
+TOOL = ROOT / "tools" / "analysis_tools" / "check_metrics.py"
+
+
+def test_small_golden_cases():
+    cases = {case.name: case for case in run_golden(SMALL)}
+    assert {name: case.problems for name, case in cases.items() if case.problems} == {}
+    assert len(cases) == 16
+    assert all(case.compared > 50 for case in cases.values())
+
+
+@pytest.mark.parity
+@pytest.mark.skipif(not FULL.is_dir(), reason="the full set of golden values is not here")
+def test_all_golden_cases():
+    assert {case.name: case.problems for case in run_golden(FULL) if case.problems} == {}
+
+
+def check(folder: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(TOOL), str(folder)]
+    return subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+
+
+def test_command_reports_a_miss(tmp_path):
+    values = json.loads((SMALL / "golden.json").read_text())
+    section = {"class_absent": values["occ3d"]["class_absent"]}
+    (tmp_path / "occ3d.npz").symlink_to(SMALL / "occ3d.npz")
+    (tmp_path / "golden.json").write_text(json.dumps({"occ3d": section}))
+    assert check(tmp_path).returncode == 0
+    section["class_absent"]["rayiou"]["gt_cnt"][4] += 1
+    (tmp_path / "golden.json").write_text(json.dumps({"occ3d": section}))
+    done = check(tmp_path)
+    assert done.returncode == 1
+    assert "MISS occ3d/class_absent" in done.stdout
+    assert "G: 1 of 18 differ, at (4,)" in done.stdout
+
+
+def test_command_names_a_missing_file(tmp_path):
+    assert check(tmp_path).returncode == 2
+    (tmp_path / "golden.json").write_text('{"origins": {}}')
+    done = check(tmp_path)
+    assert done.returncode == 2
+    assert "origins.npz" in done.stderr
+
+
+def test_null_means_nan():
+    case = golden.Case("x")
+    case.expect("a", [np.nan, 1.0], [None, 1.0])
+    assert not case.problems
+    case.expect("b", [0.0], [None])
+    case.expect("c", [1.0], [1.0 + 1e-9])
+    case.expect("d", [[1.0]], [1.0])
+    assert [problem[0] for problem in case.problems] == ["b", "c", "d"]
