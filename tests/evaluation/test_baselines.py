@@ -34,9 +34,11 @@ def test_mask_leaves_voxels_out():
 def test_counts_widen_before_they_overflow():
     baseline = MajorityBaseline(OCC3D_NUSCENES, GRID)
     limit = np.iinfo(np.uint16).max
-    for _ in range(limit + 2):
-        baseline.update(volume([4] * 6))
-    baseline.update(volume([5] * 6))
+    baseline.update(volume([4] * 6))
+    baseline._counts *= limit  # as if the sample had come 65535 times
+    baseline._samples = limit
+    for label in (4, 4, 5):
+        baseline.update(volume([label] * 6))
     assert baseline.predict().flatten().tolist() == [4] * 6
 
 

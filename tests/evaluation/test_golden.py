@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -32,31 +32,39 @@ def test_all_golden_cases():
     assert {case.name: case.problems for case in run_golden(FULL) if case.problems} == {}
 
 
-def check(folder: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(TOOL), str(folder)]
-    return subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+@pytest.fixture
+def check(monkeypatch, capsys):
+    """Runs the command on a folder: exit status, standard output, standard error."""
+
+    def run(folder: Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", [str(TOOL), str(folder)])
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_path(str(TOOL), run_name="__main__")
+        return stop.value.code, *capsys.readouterr()
+
+    return run
 
 
-def test_command_reports_a_miss(tmp_path):
+def test_command_reports_a_miss(check, tmp_path):
     values = json.loads((SMALL / "golden.json").read_text())
     section = {"class_absent": values["occ3d"]["class_absent"]}
     (tmp_path / "occ3d.npz").symlink_to(SMALL / "occ3d.npz")
     (tmp_path / "golden.json").write_text(json.dumps({"occ3d": section}))
-    assert check(tmp_path).returncode == 0
+    assert check(tmp_path)[0] == 0
     section["class_absent"]["rayiou"]["gt_cnt"][4] += 1
     (tmp_path / "golden.json").write_text(json.dumps({"occ3d": section}))
-    done = check(tmp_path)
-    assert done.returncode == 1
-    assert "MISS occ3d/class_absent" in done.stdout
-    assert "G: 1 of 18 differ, at (4,)" in done.stdout
+    status, output, _ = check(tmp_path)
+    assert status == 1
+    assert "MISS occ3d/class_absent" in output
+    assert "G: 1 of 18 differ, at (4,)" in output
 
 
-def test_command_names_a_missing_file(tmp_path):
-    assert check(tmp_path).returncode == 2
+def test_command_names_a_missing_file(check, tmp_path):
+    assert check(tmp_path)[0] == 2
     (tmp_path / "golden.json").write_text('{"origins": {}}')
-    done = check(tmp_path)
-    assert done.returncode == 2
-    assert "origins.npz" in done.stderr
+    status, _, message = check(tmp_path)
+    assert status == 2
+    assert "origins.npz" in message
 
 
 def test_null_means_nan():

@@ -73,9 +73,9 @@ def test_origin_below_the_floor_is_inside_until_corrected():
     truth[:, 0] = CAR
     below = [[0.0, 0.0, -1.2]]
     assert ray_iou(truth, truth, below).state().counts["rays_truth"][CAR] == 14040
-    assert (
-        ray_iou(truth, truth, below, mode="corrected").state().counts["rays_truth"][CAR] == 20 * 360
-    )  # those that look up
+    looking_up = 20 * 360
+    corrected = ray_iou(truth, truth, below, mode="corrected").state().counts
+    assert corrected["rays_truth"][CAR] == looking_up
 
 
 def test_ignored_truth_stops_a_ray_and_is_scored_until_corrected():
