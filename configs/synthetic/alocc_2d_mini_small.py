@@ -6,7 +6,7 @@ _base_ = [
     "../_base_/runtime/default.py",
 ]
 train_cfg = dict(samples=320, global_batch=1, checkpoint_every=160)
-train_dataloader = dict(num_workers=0, dataset=dict(depth=dict(semantics=True), scene=None))
+train_dataloader = dict(num_workers=0, dataset=dict(depth=dict(semantics=True), scene=None, sequences_split=4))
 val_dataloader = dict(num_workers=0)
 test_dataloader = dict(num_workers=0)
 evaluation = dict(metrics=("miou", "ray_iou"))
