@@ -33,14 +33,12 @@ class LabelVolume:
         occupancy: [Z, Y, X] uint8 label ids, 255 = ignored.
         mask_camera, mask_lidar: [Z, Y, X] bool, True = observed; None where the annotation has none.
         flow: [2, Z, Y, X] float32 (v_x, v_y) in m/s, inf = no label; None where the annotation has none.
-        ignore: label of voxels without supervision.
     """
 
     occupancy: np.ndarray
     mask_camera: np.ndarray | None = None
     mask_lidar: np.ndarray | None = None
     flow: np.ndarray | None = None
-    ignore: int = IGNORE
 
 
 class LabelSet(ABC):

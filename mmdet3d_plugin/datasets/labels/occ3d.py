@@ -26,9 +26,7 @@ class Occ3DLabels(LabelSet):
     space = OCC3D_NUSCENES
     native_grid = EGO_GRID
 
-    def __init__(
-        self, grid: VoxelGrid | dict, folder: str = "gts", mask: Literal["camera", "none"] = "camera"
-    ):
+    def __init__(self, grid: VoxelGrid | dict, folder: str = "gts", mask: Literal["camera", "none"] = "camera"):
         super().__init__(grid, folder)
         self.mask = require_choice("Occ3DLabels.mask", mask, ("camera", "none"))
 

@@ -35,9 +35,7 @@ class _SparseLabels(LabelSet):
     ):
         super().__init__(grid, folder)
         self.noise = require_choice(f"{type(self).__name__}.noise", noise, ("ignore", "free"))
-        self.motion_frame = require_choice(
-            f"{type(self).__name__}.motion_frame", motion_frame, ("ego", "lidar")
-        )
+        self.motion_frame = require_choice(f"{type(self).__name__}.motion_frame", motion_frame, ("ego", "lidar"))
 
     def load(self, root: Path, name: KeyFrameName, training: bool) -> LabelVolume:
         (path,) = self.paths(root, name)

@@ -24,9 +24,7 @@ class DepthMaps:
 
     def __init__(self, depth_range: tuple[float, float], semantics: bool = False, as_input: bool = False):
         if not 0 < depth_range[0] < depth_range[1]:
-            raise ConfigError(
-                "DepthMaps.depth_range is empty", found=depth_range, expected="0 < nearest < farthest"
-            )
+            raise ConfigError("DepthMaps.depth_range is empty", found=depth_range, expected="0 < nearest < farthest")
         self.depth_range = tuple(depth_range)
         self.semantics = semantics
         self.as_input = as_input

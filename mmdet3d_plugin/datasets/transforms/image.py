@@ -44,9 +44,7 @@ def translation(u: float, v: float) -> np.ndarray:
     return np.array([[1.0, 0.0, u], [0.0, 1.0, v], [0.0, 0.0, 1.0]])
 
 
-def crop_from_pixel(
-    parameters: ImageParameters, size: tuple[int, int], pixel_center: bool = True
-) -> np.ndarray:
+def crop_from_pixel(parameters: ImageParameters, size: tuple[int, int], pixel_center: bool = True) -> np.ndarray:
     """Matrix of an image augmentation.
 
     Resize, crop, flip and rotation act on positions measured from the *corner* of the image, where pixel i
@@ -157,20 +155,14 @@ class ImagePipeline:
         while reduction < 8 and parameters.scale * reduction * 2 <= 1:
             reduction *= 2
         image = read_jpeg(path, parameters.source, reduction)
-        pixel_from_reduced = (
-            translation(-0.5, -0.5) @ np.diag([reduction, reduction, 1.0]) @ translation(0.5, 0.5)
-        )
+        pixel_from_reduced = translation(-0.5, -0.5) @ np.diag([reduction, reduction, 1.0]) @ translation(0.5, 0.5)
         matrix = crop_from_pixel(parameters, self.size) @ pixel_from_reduced
-        return cv2.warpAffine(
-            image, matrix[:2], self.size[::-1], flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0)
-        )
+        return cv2.warpAffine(image, matrix[:2], self.size[::-1], flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0))
 
     def _pillow(self, image: Image.Image, parameters: ImageParameters) -> np.ndarray:
         height, width = self.size
         left, top = parameters.crop
-        image = image.resize(parameters.resized, Image.Resampling.BICUBIC).crop(
-            (left, top, left + width, top + height)
-        )
+        image = image.resize(parameters.resized, Image.Resampling.BICUBIC).crop((left, top, left + width, top + height))
         if parameters.flip:
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         return np.asarray(image.rotate(np.degrees(parameters.angle)))

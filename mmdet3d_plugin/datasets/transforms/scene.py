@@ -6,7 +6,7 @@ import numpy as np
 
 from ...errors import ConfigError
 from ...registry import TRANSFORMS
-from ...structures import VoxelGrid
+from ...structures import IGNORE, VoxelGrid
 from ..labels.base import LabelVolume
 
 
@@ -72,9 +72,8 @@ def transform_labels(labels: LabelVolume, grid: VoxelGrid, grid_from_ego: np.nda
         turned = np.einsum("ij,jzyx->izyx", linear, np.where(labelled, flow, 0.0))
         flow = np.where(labelled, turned, np.inf).astype(np.float32)
     return LabelVolume(
-        occupancy=moved(labels.occupancy, labels.ignore),
+        occupancy=moved(labels.occupancy, IGNORE),
         mask_camera=None if labels.mask_camera is None else moved(labels.mask_camera, False),
         mask_lidar=None if labels.mask_lidar is None else moved(labels.mask_lidar, False),
         flow=flow,
-        ignore=labels.ignore,
     )
