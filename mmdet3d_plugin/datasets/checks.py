@@ -30,9 +30,7 @@ def find_root(root: str | Path, version: str) -> Path:
         raise DataError(
             f"{found} has no version {version!r}",
             found=f"versions {', '.join(sorted(versions))}" if versions else "no tables at all",
-            expected=closest(version, versions)
-            if versions
-            else f"{version}/sample.json and the other tables",
+            expected=closest(version, versions) if versions else f"{version}/sample.json and the other tables",
             fix="set `version` of the data set, or unpack the metadata archive",
         )
     return found.resolve()

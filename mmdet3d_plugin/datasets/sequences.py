@@ -58,7 +58,5 @@ def sequence_lengths(sequences: Sequence[Sequence[int]]) -> np.ndarray:
     """
     lengths = np.array([len(s) for s in sequences], dtype=np.int64)
     if not len(lengths) or lengths.min() < 1:
-        raise ConfigError(
-            "a sampler needs at least one sequence, and no empty one", found=f"{len(lengths)} sequences"
-        )
+        raise ConfigError("a sampler needs at least one sequence, and no empty one", found=f"{len(lengths)} sequences")
     return lengths
