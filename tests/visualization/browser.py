@@ -1,5 +1,4 @@
-"""A headless Chromium driven over a pipe: enough of the DevTools protocol to open a page, ask it and press
-keys."""
+"""A headless Chromium driven over a pipe: enough of the DevTools protocol to use a page as a person does."""
 
 from __future__ import annotations
 
@@ -81,9 +80,10 @@ class Browser:
         os.close(self._write)
         self._profile.cleanup()
 
-    def open(self, path: Path, fragment: str = "", timeout: float = 60) -> None:
-        """Load a local file and wait until the viewer has drawn."""
-        self._call("Page.navigate", {"url": f"{path.resolve().as_uri()}#{fragment}"})
+    def open(self, path: Path, timeout: float = 60) -> None:
+        """Load a local file afresh and wait until the viewer has drawn."""
+        self._call("Page.navigate", {"url": "about:blank"})
+        self._call("Page.navigate", {"url": path.resolve().as_uri()})
         self.wait("(document.documentElement?.dataset.state ?? 'loading') !== 'loading'", timeout)
 
     def wait(self, expression: str, timeout: float = 30) -> None:

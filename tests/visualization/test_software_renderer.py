@@ -93,7 +93,7 @@ def test_a_block_throws_a_shadow_away_from_the_sun():
     plain = picture(floor(), (0.01, 0.0, 30.0), (0.0, 0.0, 0.0), (160, 160), 0.3)
     darker = (plain - image)[..., 1] > 25
     darker &= colours(image) == 1
-    # Seen from above with +x down the picture (the eye looks along -x a little): find the axes by marks instead.
+    # Where +x and -y are in the picture, a mark in that corner of the grid tells.
     marks = colours(picture(cells((7, 0, 0, 0)), (0.01, 0.0, 30.0), (0.0, 0.0, 0.0), (160, 160), 0.3))
     towards = np.array(np.nonzero(marks == 0)).mean(axis=1) - 79.5
     block = np.array(np.nonzero(colours(image) == 0)).mean(axis=1)

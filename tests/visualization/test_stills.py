@@ -9,8 +9,10 @@ from street import GRID, example, street
 
 from mmdet3d_plugin.errors import ConfigError
 from mmdet3d_plugin.structures import OCC3D_NUSCENES as SPACE
+from mmdet3d_plugin.visualization import stills
 from mmdet3d_plugin.visualization.stills import (
     WARNING,
+    _header,
     compose_panel,
     render_difference,
     render_still,
@@ -79,7 +81,7 @@ def test_the_panel_says_so_when_the_data_are_synthetic(tmp_path):
     data = example(1, 1)
     path = tmp_path / "new" / "panel.png"
     panel = compose_panel(data, data.scenes[0].frames[0], path)
-    real = compose_panel(dataclasses.replace(data, synthetic=False), data.scenes[0].frames[0])
+    real = _header(dataclasses.replace(data, synthetic=False), "caption")
     assert (np.asarray(Image.open(path)) == panel).all()
     assert ((panel == WARNING).all(axis=-1)).sum() > 5000
     assert ((real == WARNING).all(axis=-1)).sum() == 0
@@ -87,7 +89,8 @@ def test_the_panel_says_so_when_the_data_are_synthetic(tmp_path):
         assert (panel[-70:] == colour).all(axis=-1).any()  # the legend
 
 
-def test_one_still_per_frame_with_its_scene_in_the_name(tmp_path):
+def test_one_still_per_frame_with_its_scene_in_the_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(stills, "PANEL_WIDTH", 480)
     data = example(1, 2, images=False)
     written = write_stills(tmp_path, data, "chase")
     assert [p.name for p in written] == ["scene-0103_000.png", "scene-0103_001.png"]
