@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -139,7 +140,7 @@ def _in_parallel(tasks: list[KeyFrameTask], workers: int) -> Iterator[None]:
     evaluation_rays()
     fork = sys.platform == "linux"  # elsewhere forking is unsafe or impossible
     context = multiprocessing.get_context("fork" if fork else "spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, context, _leave_interrupts_to_parent) as pool:
         list(pool.map(_compile, range(2)))
         futures = [pool.submit(write_keyframe, task) for task in tasks]
         try:
@@ -153,6 +154,10 @@ def _in_parallel(tasks: list[KeyFrameTask], workers: int) -> Iterator[None]:
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts_to_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _compile(part: int) -> None:
