@@ -24,7 +24,7 @@ setup(
         "numpy>=1.26,<3",
         "scipy>=1.11",
         "opencv-python-headless>=4.9",
-        "pillow>=10",
+        "pillow>=10.1",
         "einops>=0.7",
         "tqdm>=4.66",
         "rich>=13",

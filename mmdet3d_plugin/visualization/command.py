@@ -29,9 +29,7 @@ def run(arguments: Sequence[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     root, labels = open_labels(options.ground_truth, options.labels)
     results = [(path.stem, read_result(path)) for path in options.results]
-    synthetic = is_synthetic(options.ground_truth, options.images) or any(
-        r.protocol.synthetic for _, r in results
-    )
+    synthetic = is_synthetic(options.ground_truth, options.images) or any(r.protocol.synthetic for _, r in results)
     frame: VolumeFrame = "lidar" if labels.frame == "lidar" else "ego_lidar_time"
     data = ReportData(
         title=options.title or options.predictions.resolve().name,
@@ -52,24 +50,14 @@ def run(arguments: Sequence[str]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="visual.py", description="Look at saved predictions in a browser.")
-    parser.add_argument(
-        "predictions", type=Path, help="folder with <scene>/<token>.npz (tools/test.py --save)"
-    )
+    parser.add_argument("predictions", type=Path, help="folder with <scene>/<token>.npz (tools/test.py --save)")
     parser.add_argument("ground_truth", type=Path, help="root of the data set, or its label folder")
-    parser.add_argument(
-        "--out", type=Path, default=Path("viewer.html"), help="HTML file (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--images", type=Path, metavar="ROOT", help="root of the nuScenes tree with the images"
-    )
-    parser.add_argument(
-        "--scenes", nargs="+", metavar="NAME", help="scenes to show (default: the first ones)"
-    )
+    parser.add_argument("--out", type=Path, default=Path("viewer.html"), help="HTML file (default: %(default)s)")
+    parser.add_argument("--images", type=Path, metavar="ROOT", help="root of the nuScenes tree with the images")
+    parser.add_argument("--scenes", nargs="+", metavar="NAME", help="scenes to show (default: the first ones)")
     parser.add_argument("--stills", type=Path, metavar="DIR", help="also write one PNG per frame")
     parser.add_argument("--labels", choices=LABEL_NAMES, default=LABEL_NAMES[0], help="annotation")
-    parser.add_argument(
-        "--results", type=Path, nargs="+", default=[], metavar="JSON", help="result files to show"
-    )
+    parser.add_argument("--results", type=Path, nargs="+", default=[], metavar="JSON", help="result files to show")
     parser.add_argument("--log", type=Path, metavar="PATH", help="training log, or the work dir with it")
     parser.add_argument("--title", help="name of the run (default: the folder of the predictions)")
     return parser

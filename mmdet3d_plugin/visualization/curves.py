@@ -38,9 +38,7 @@ def read_loss_curve(path: str | Path) -> LossCurve:
     unit = None
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(keepends=True), start=1):
         record = _parse(file, number, line)
-        losses = {
-            name: float(v) for name, v in record.items() if "loss" in name and isinstance(v, (int, float))
-        }
+        losses = {name: float(v) for name, v in record.items() if "loss" in name and isinstance(v, (int, float))}
         key = next((name for name in _POSITIONS if name in record), None)
         if key is None or not losses or record.get("mode", "train") != "train":
             continue
@@ -48,9 +46,7 @@ def read_loss_curve(path: str | Path) -> LossCurve:
         if key == unit:
             records[float(record[key])] = losses
     if unit is None:
-        raise DataError(
-            f"training log {file} holds no losses", expected=f"objects with {_POSITIONS} and a loss"
-        )
+        raise DataError(f"training log {file} holds no losses", expected=f"objects with {_POSITIONS} and a loss")
     order = sorted(records)
     names = dict.fromkeys(name for position in order for name in records[position])
     values = {name: np.array([records[p].get(name, math.nan) for p in order]) for name in names}

@@ -182,9 +182,7 @@ def _enter(index: float, direction: float, last: int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def _first_voxel(
-    cells: np.ndarray, frame: np.ndarray, origin: Vector, direction: Vector
-) -> tuple[int, int, float]:
+def _first_voxel(cells: np.ndarray, frame: np.ndarray, origin: Vector, direction: Vector) -> tuple[int, int, float]:
     """First voxel along a ray (Amanatides & Woo, 1987): value (0 = none), axis of its face, distance."""
     near, far, axis = 0.0, np.inf, 2
     for a in range(3):

@@ -96,9 +96,7 @@ def _frame(view: FrameView) -> dict:
         "token": view.token,
         "truth": pack_volume(view.ground_truth),
         "prediction": pack_volume(view.prediction),
-        "mask": None
-        if view.mask_camera is None
-        else pack_volume(np.packbits(view.mask_camera, bitorder="little")),
+        "mask": None if view.mask_camera is None else pack_volume(np.packbits(view.mask_camera, bitorder="little")),
         "images": [[name, _jpeg(image)] for name, image in view.images],
     }
 
@@ -109,9 +107,7 @@ def pack_volume(volume: np.ndarray) -> str:
     Occupancy is so redundant (free space, flat ground) that a whole 200 x 200 x 16 volume takes about 20 kB:
     less than a list of its surface voxels, and nothing is lost.
     """
-    return base64.b64encode(zlib.compress(np.ascontiguousarray(volume, np.uint8).tobytes(), 9)).decode(
-        "ascii"
-    )
+    return base64.b64encode(zlib.compress(np.ascontiguousarray(volume, np.uint8).tobytes(), 9)).decode("ascii")
 
 
 def _jpeg(image: np.ndarray) -> str:
@@ -153,8 +149,4 @@ def _text(value: object) -> str:
         return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_text, value))
-    return (
-        {True: "yes", False: "no", None: "none"}[value]
-        if value is None or isinstance(value, bool)
-        else str(value)
-    )
+    return {True: "yes", False: "no", None: "none"}[value] if value is None or isinstance(value, bool) else str(value)

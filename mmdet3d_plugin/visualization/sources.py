@@ -63,13 +63,9 @@ def read_scenes(
     """
     root, labels = truth
     files = _prediction_files(predictions)
-    index = _find_index(
-        [images] if images else [root], {path.stem for scene in files.values() for path in scene}
-    )
+    index = _find_index([images] if images else [root], {path.stem for scene in files.values() for path in scene})
     if images and index is None:
-        raise DataError(
-            f"{images} has no nuScenes tables of these samples", expected="v1.0-*/sample.json ..."
-        )
+        raise DataError(f"{images} has no nuScenes tables of these samples", expected="v1.0-*/sample.json ...")
     scenes: list[SceneView] = []
     for name in _chosen(files, names):
         ordered = _by_time(files[name], index)
@@ -127,17 +123,13 @@ def _by_time(paths: list[Path], index: KeyFrameIndex | None) -> list[Path]:
     return sorted(paths, key=lambda path: time[path.stem])
 
 
-def _frame(
-    path: Path, root: Path, labels: LabelSet, index: KeyFrameIndex | None, images: Path | None
-) -> FrameView:
+def _frame(path: Path, root: Path, labels: LabelSet, index: KeyFrameIndex | None, images: Path | None) -> FrameView:
     scene, token = path.parent.name, path.stem
     name, row = KeyFrameName(scene, "", token, "", ""), -1
     if index is not None:
         row = int(np.flatnonzero(index.token == token)[0])
         scene_token = str(index.scene_tokens[index.scene[row]])
-        name = KeyFrameName(
-            scene, scene_token, token, str(index.lidar_file[row]), str(index.lidar_token[row])
-        )
+        name = KeyFrameName(scene, scene_token, token, str(index.lidar_file[row]), str(index.lidar_token[row]))
     elif labels.frame == "lidar":
         raise DataError(
             f"{labels.space.name} names its files after lidar sweeps",

@@ -43,7 +43,7 @@ class Browser:
         self._size, self._next, self._buffer = size, 0, b""
 
     def __enter__(self) -> Browser:
-        self._profile = tempfile.TemporaryDirectory()
+        self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         to_read, self._write = os.pipe()
         self._read, to_write = os.pipe()
 

@@ -66,8 +66,8 @@ function rebuild() {
 function layout() {
   const canvas = $("canvas"), width = canvas.clientWidth, height = canvas.clientHeight;
   const ratio = Math.min(window.devicePixelRatio || 1, 2);
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
+  const pixels = [width, height].map((v) => Math.round(v * ratio)), resized = canvas.width !== pixels[0] || canvas.height !== pixels[1];
+  if (resized) [canvas.width, canvas.height] = pixels;
   const shown = panes.filter((pane) => pane.shown), across = width > height * 0.9;
   shown.forEach((pane, i) => {
     const a = Math.round((across ? width : height) * i / shown.length), b = Math.round((across ? width : height) * (i + 1) / shown.length);
@@ -77,7 +77,8 @@ function layout() {
     Object.assign(pane.rule.style, { left: `${pane.x}px`, top: `${pane.y}px`, width: across ? "1px" : "100%", height: across ? "100%" : "1px" });
   });
   panes.forEach((pane) => { pane.label.hidden = !pane.shown; pane.rule.hidden = pane === shown[0] || !pane.shown; });
-  draw(); // at once: resizing has cleared the canvas
+  if (resized) draw(); // at once: resizing has cleared the canvas
+  else redraw();
 }
 
 function redraw() {
