@@ -44,7 +44,8 @@ def make_layout(seed: int, scene: str, road: Road, duration: float) -> Layout:
 
 def _roadworks(layout: Layout, rng: np.random.Generator, d: float) -> None:
     """A closed stretch of one lane: excavator, cones, barriers and workers."""
-    start = MARGIN_BEHIND + rng.uniform(10, 18)
+    starts = MARGIN_BEHIND + rng.uniform(-22, 35, 20)  # not on a crossing street, if there is room elsewhere
+    start = min(starts, key=lambda s: layout.road.near_crossing(s + 10, 14.0))
     layout.place("vehicle.construction", actors.excavator(rng), Track(start + 9, d, yaw=rng.uniform(-0.15, 0.15)))
     for k in range(3):
         taper = Track(start + 2.0 * (k - 1), d + 0.9 * (k - 1), yaw=math.atan2(0.9, 2.0) - math.pi / 2)

@@ -86,7 +86,7 @@ class Road:
         start = rng.uniform(400.0, 1600.0, 2)  # real maps are far from their origin too
         self.x = start[0] + np.cumsum(np.cos(self.heading)) * NODE_SPACING
         self.y = start[1] + np.cumsum(np.sin(self.heading)) * NODE_SPACING
-        first = rng.uniform(105, 125)
+        first = rng.uniform(95, 145)
         middles = [first] if length < 240 else [first, first + rng.uniform(75, 95)]
         self.crossings = np.array([(s, rng.uniform(4.0, 5.5)) for s in middles])
 

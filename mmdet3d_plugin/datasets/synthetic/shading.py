@@ -198,7 +198,7 @@ def _radiance(solids, ground, light, shadow, found, t, ox, oy, oz, dx, dy, dz, p
         wx, wy, wz = c * nx - s * ny, s * nx + c * ny, nz
         dim = (0.62 + 0.38 * wz) * (0.7 + 0.3 * min(1.0, z / 0.9))
     facing = wx * light.to_sun[0] + wy * light.to_sun[1] + wz * light.to_sun[2]
-    sun = facing * sunlight(shadow, light, x + 0.03 * wx, y + 0.03 * wy, z + 0.03 * wz) if facing > 0.0 else 0.0
+    sun = facing * sunlight(shadow, light, x + 0.25 * wx, y + 0.25 * wy, z + 0.03 * wz) if facing > 0.0 else 0.0
     r *= sun * light.sun[0] + dim * light.sky[0]
     g *= sun * light.sun[1] + dim * light.sky[1]
     b *= sun * light.sun[2] + dim * light.sky[2]
