@@ -140,7 +140,7 @@ def _results(results: ResultTable) -> dict:
             {"name": name, "metrics": {metric: _number(value) for metric, value in row.items()}}
             for name, row in results.rows.items()
         ],
-        "protocol": [[key, _text(value)] for key, value in results.protocol.items()],
+        "protocol": [[key.replace("_", " "), _text(value)] for key, value in results.protocol.items()],
     }
 
 

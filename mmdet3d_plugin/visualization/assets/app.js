@@ -68,17 +68,29 @@ function layout() {
   const ratio = Math.min(window.devicePixelRatio || 1, 2);
   const pixels = [width, height].map((v) => Math.round(v * ratio)), resized = canvas.width !== pixels[0] || canvas.height !== pixels[1];
   if (resized) [canvas.width, canvas.height] = pixels;
-  const shown = panes.filter((pane) => pane.shown), across = width > height * 0.9;
-  shown.forEach((pane, i) => {
-    const a = Math.round((across ? width : height) * i / shown.length), b = Math.round((across ? width : height) * (i + 1) / shown.length);
-    Object.assign(pane, across ? { x: a, y: 0, width: b - a, height } : { x: 0, y: a, width, height: b - a });
-    pane.label.style.left = `${pane.x + 12}px`;
-    pane.label.style.top = `${pane.y + 12}px`;
-    Object.assign(pane.rule.style, { left: `${pane.x}px`, top: `${pane.y}px`, width: across ? "1px" : "100%", height: across ? "100%" : "1px" });
+  const shown = panes.filter((pane) => pane.shown);
+  arrange(shown.length, width, height).forEach((box, i) => {
+    const pane = Object.assign(shown[i], box);
+    Object.assign(pane.label.style, { left: `${pane.x + 12}px`, top: `${pane.y + 12}px` });
+    Object.assign(pane.frame.style, { left: `${pane.x}px`, top: `${pane.y}px`, width: `${pane.width}px`, height: `${pane.height}px` });
   });
-  panes.forEach((pane) => { pane.label.hidden = !pane.shown; pane.rule.hidden = pane === shown[0] || !pane.shown; });
+  panes.forEach((pane) => { pane.label.hidden = pane.frame.hidden = !pane.shown; });
+  if (state.preset) lookFrom(state.preset); // panes of another shape, unless the user has moved the camera
   if (resized) draw(); // at once: resizing has cleared the canvas
   else redraw();
+}
+
+/** Rectangles of one or three panes: in a row, two above one, or in a column, whichever shows the map (1.3 : 1 in
+ * perspective) largest; a row may lose a little, it compares best. */
+function arrange(count, width, height) {
+  if (count === 1) return [{ x: 0, y: 0, width, height }];
+  const w = Math.floor(width / 2), h = Math.floor(height / 2), third = Math.floor(width / 3), low = Math.floor(height / 3);
+  const choices = [
+    { side: Math.min(third, 1.3 * height) * 1.1, boxes: [0, 1, 2].map((i) => ({ x: i * third, y: 0, width: i < 2 ? third : width - 2 * third, height })) },
+    { side: Math.min(w, 1.3 * h), boxes: [{ x: 0, y: 0, width: w, height: h }, { x: w, y: 0, width: width - w, height: h }, { x: 0, y: h, width, height: height - h }] },
+    { side: Math.min(width, 1.3 * low), boxes: [0, 1, 2].map((i) => ({ x: 0, y: i * low, width, height: i < 2 ? low : height - 2 * low })) },
+  ];
+  return choices.sort((a, b) => b.side - a.side)[0].boxes;
 }
 
 function redraw() {
@@ -124,14 +136,27 @@ function pickAt(pane) {
 
 function lookFrom(preset) {
   const ahead = report.forward, c = Math.cos(ahead), s = Math.sin(ahead);
-  const reach = Math.max(grid.upper[0] - grid.lower[0], grid.upper[1] - grid.lower[1]);
-  const middle = [0, 1].map((a) => (grid.lower[a] + grid.upper[a]) / 2);
-  const pane = panes.find((p) => p.shown), narrow = pane.width < 0.75 * pane.height;
+  const shown = panes.filter((p) => p.shown), narrow = shown[0].width < 0.75 * shown[0].height;
   state.preset = preset;
-  camera.set(preset === "chase"
-    ? { target: [7 * c, 7 * s, 0], distance: 27, azimuth: ahead + Math.PI, elevation: 0.36 }
-    : { target: [...middle, 0], distance: (narrow ? 1.58 : 1.36) * reach, azimuth: ahead + Math.PI, elevation: narrow ? 1.22 : 0.95 });
+  if (preset === "chase") {
+    camera.set({ target: [7 * c, 7 * s, 0], distance: 27, azimuth: ahead + Math.PI, elevation: 0.36 });
+  } else {
+    const middle = [0, 1].map((a) => (grid.lower[a] + grid.upper[a]) / 2), reach = grid.upper[0] - grid.lower[0];
+    const back = narrow ? 0.01 : 0.045; // the near edge is the wide one: look a little towards it
+    camera.set({ target: [middle[0] - back * reach * c, middle[1] - back * reach * s, 0], distance: 0.8 * reach, azimuth: ahead + Math.PI, elevation: narrow ? 1.22 : 0.95 });
+    while (!shown.every((pane) => gridFits(pane)) && camera.distance < 4 * reach) camera.distance *= 1.02;
+  }
   redraw();
+}
+
+/** Whether the outline of the grid lies inside of a pane. */
+function gridFits(pane) {
+  const m = camera.clipFromWorld(pane.width / pane.height);
+  return [0, 1, 2, 3].every((k) => {
+    const p = [k & 1 ? grid.upper[0] : grid.lower[0], k & 2 ? grid.upper[1] : grid.lower[1], grid.lower[2], 1];
+    const [x, y, w] = [0, 1, 3].map((r) => p.reduce((sum, v, i) => sum + m[4 * i + r] * v, 0));
+    return Math.abs(x) < 0.98 * w && Math.abs(y) < 0.98 * w;
+  });
 }
 
 // --- panels ---
@@ -143,7 +168,6 @@ function setMode(mode) {
   panes.forEach((pane) => { pane.shown = mode === "all" || mode === pane.key; });
   for (const button of $("modes").children) button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
   layout();
-  if (state.preset) lookFrom(state.preset); // panes of another shape, unless the user has moved the camera
   rebuild();
 }
 
@@ -331,7 +355,7 @@ function start() {
   $("title").textContent = `${report.title} · ${space.name}`;
   $("banner").hidden = !report.synthetic;
   $("scene").replaceChildren(...scenes.map((scene, i) => h("option", { value: i }, scene.name)));
-  $("modes").replaceChildren(...[...KINDS, { key: "all", name: "Side by side" }].map(({ key, name }, i) =>
+  $("modes").replaceChildren(...[...KINDS, { key: "all", name: "All three" }].map(({ key, name }, i) =>
     h("button", { "data-mode": key, title: `${name} (${i + 1})`, onclick: () => setMode(key) }, name)));
   const masked = scenes.some((scene) => scene.frames.some((frame) => frame.mask));
   $("observed").disabled = $("observed").hidden = !masked;
@@ -344,9 +368,9 @@ function start() {
   if (report.curve) { $("curve").hidden = false; new CurveChart($("curve"), report.curve); }
   renderer = new VoxelRenderer($("canvas"), grid, report.forward, report.egoCar);
   panes = KINDS.map((kind) => {
-    const count = h("small"), label = h("span", {}, kind.name, count), rule = h("hr");
-    $("labels").append(label, rule);
-    return { ...kind, shown: true, label, count, rule, cells: null, picked: null, mesh: renderer.createMesh(renderer.createPalette(kind.palette)) };
+    const count = h("small"), label = h("span", {}, kind.name, count), frame = h("hr");
+    $("labels").append(frame, label);
+    return { ...kind, shown: true, label, count, frame, cells: null, picked: null, mesh: renderer.createMesh(renderer.createPalette(kind.palette)) };
   });
   listen();
   state.preset = query.get("view") === "chase" ? "chase" : "bird";

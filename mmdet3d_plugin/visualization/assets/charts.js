@@ -135,7 +135,7 @@ class CurveChart {
 /** Metrics down, runs across; the best value of a metric stands out when there are several runs. */
 function resultTable(rows) {
   const metrics = [...new Set(rows.flatMap((row) => Object.keys(row.metrics)))];
-  const head = h("tr", {}, h("th", {}, "metric"), ...rows.map((row) => h("th", { scope: "col" }, row.name)));
+  const head = h("tr", {}, h("th", {}, "metric"), ...rows.map((row) => h("th", { scope: "col" }, row.name.replaceAll("_", " "))));
   const body = metrics.map((metric) => {
     const isError = metric.includes("AVE"); // metres per second, lower is better; all others are shares
     const values = rows.map((row) => row.metrics[metric] ?? null);
