@@ -71,9 +71,7 @@ def random_batch(cfg, lanes: int = 2) -> OccBatch:
     )
 
     def images():
-        return torch.randint(
-            0, 256, (lanes, cameras, 3, height, width), generator=generator, dtype=torch.uint8
-        )
+        return torch.randint(0, 256, (lanes, cameras, 3, height, width), generator=generator, dtype=torch.uint8)
 
     adjacent = None
     if cfg.train_dataloader.dataset.get("load_adjacent"):

@@ -43,11 +43,7 @@ def test_no_tracked_build_products_or_large_files():
 
 
 def test_files_are_short():
-    long = {
-        str(p.relative_to(ROOT)): n
-        for p in SOURCES
-        if (n := len(p.read_text().splitlines())) > MAX_FILE_LINES
-    }
+    long = {str(p.relative_to(ROOT)): n for p in SOURCES if (n := len(p.read_text().splitlines())) > MAX_FILE_LINES}
     assert not long
 
 
@@ -56,9 +52,7 @@ def test_functions_are_short():
     for path in SOURCES:
         for node in functions(parse(path)):
             docstring = ast.get_docstring(node, clean=False)
-            lines = (
-                (node.end_lineno or 0) - node.lineno + 1 - (len(docstring.splitlines()) if docstring else 0)
-            )
+            lines = (node.end_lineno or 0) - node.lineno + 1 - (len(docstring.splitlines()) if docstring else 0)
             if lines > MAX_FUNCTION_LINES:
                 long.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name} ({lines})")
     assert not long
@@ -111,9 +105,7 @@ def test_package_has_no_prints_debuggers_or_absolute_paths():
                 and node.func.id in ("print", "breakpoint")
             ):
                 bad.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.func.id}()")
-            if isinstance(node, (ast.Import, ast.ImportFrom)) and any(
-                a.name in ("pdb", "IPython") for a in node.names
-            ):
+            if isinstance(node, (ast.Import, ast.ImportFrom)) and any(a.name in ("pdb", "IPython") for a in node.names):
                 bad.append(f"{path.relative_to(ROOT)}:{node.lineno} debugger import")
             if (
                 isinstance(node, ast.Constant)
@@ -133,11 +125,7 @@ def test_registered_classes_take_no_kwargs():
             ):
                 continue
             for function in node.body:
-                if (
-                    isinstance(function, ast.FunctionDef)
-                    and function.name == "__init__"
-                    and function.args.kwarg
-                ):
+                if isinstance(function, ast.FunctionDef) and function.name == "__init__" and function.args.kwarg:
                     bad.append(f"{path.relative_to(ROOT)}:{function.lineno} {node.name}")
     assert not bad
 

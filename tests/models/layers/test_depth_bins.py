@@ -9,9 +9,7 @@ from mmdet3d_plugin.errors import ConfigError
 from mmdet3d_plugin.models.layers.depth_bins import DepthBins, closest_in_patches, labels_of_closest
 
 
-@pytest.mark.parametrize(
-    ("bins", "count"), [((1.0, 45.0, 1.0), 44), ((1.0, 45.0, 0.5), 88), ((2.0, 42.0, 0.5), 80)]
-)
+@pytest.mark.parametrize(("bins", "count"), [((1.0, 45.0, 1.0), 44), ((1.0, 45.0, 0.5), 88), ((2.0, 42.0, 0.5), 80)])
 def test_number_and_edges(bins: tuple[float, float, float], count: int) -> None:
     depth_bins = DepthBins.from_config(bins)
     edges = depth_bins.edges()

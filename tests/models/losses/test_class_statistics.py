@@ -25,9 +25,7 @@ WAYMO_CLASS_WEIGHTS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("space", "published"), [(OCC3D_NUSCENES, CLASS_WEIGHTS), (OCC3D_WAYMO, WAYMO_CLASS_WEIGHTS)]
-)
+@pytest.mark.parametrize(("space", "published"), [(OCC3D_NUSCENES, CLASS_WEIGHTS), (OCC3D_WAYMO, WAYMO_CLASS_WEIGHTS)])
 def test_published_class_weights(space: LabelSpace, published: tuple[float, ...]) -> None:
     weights = class_weights(ClassChannels(space, void=True))
     torch.testing.assert_close(weights, torch.tensor(published), atol=1.5e-4, rtol=0)
@@ -40,9 +38,7 @@ def test_published_sampling_weights() -> None:
 
 def test_without_void_the_first_channel_is_the_first_class() -> None:
     channels = ClassChannels(OCC3D_NUSCENES)
-    torch.testing.assert_close(
-        class_weights(channels), class_weights(ClassChannels(OCC3D_NUSCENES, void=True))[1:]
-    )
+    torch.testing.assert_close(class_weights(channels), class_weights(ClassChannels(OCC3D_NUSCENES, void=True))[1:])
 
 
 def test_counts_follow_the_names_of_the_label_space() -> None:

@@ -46,9 +46,7 @@ def image_case(prototypes: torch.Tensor | None) -> tuple[OccOutput, OccTargets]:
         (1, 1, 1, 3.0, truck),
     ):  # fmt: skip
         depth[0, camera, row, column], semantics[0, camera, row, column] = metres, label
-    classes = torch.tensor(
-        [[[car, truck]], [[truck, 0]]]
-    )  # camera, row, column; the last patch has no return
+    classes = torch.tensor([[[car, truck]], [[truck, 0]]])  # camera, row, column; the last patch has no return
     context = functional.one_hot(classes, 18).permute(0, 3, 1, 2)[None].float()
     aux = DepthAux(torch.zeros(1, 2, 4, 1, 2), context.requires_grad_())
     prediction = OccPrediction(torch.zeros(1, 18, 1, 1, 1), prototypes)

@@ -131,9 +131,7 @@ def test_forgotten_history_is_moved_and_aged_only_as_published() -> None:
 
 def test_start_of_a_sequence_is_no_forgotten_history() -> None:
     x = features(VOXELS)
-    _, memory = make_stage(VOXELS, warp_initial_copies=True)(
-        Volume(x, VOXELS), make_frame(starts=(True,)), None
-    )
+    _, memory = make_stage(VOXELS, warp_initial_copies=True)(Volume(x, VOXELS), make_frame(starts=(True,)), None)
     torch.testing.assert_close(memory.features, x.repeat(1, FRAMES, 1, 1, 1))
     assert memory.frame_ages.tolist() == [[0.0] * FRAMES]
 
