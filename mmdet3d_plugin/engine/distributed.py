@@ -84,8 +84,9 @@ def init_processes(launcher: Launcher, timeout_minutes: float = 60.0) -> None:
 
 
 def leave_processes() -> None:
-    """Leave the process group, if there is one."""
+    """Leave the process group, if there is one, together: a process whose peers have gone can abort in its exit."""
     if distributed.is_initialized():
+        distributed.barrier()
         distributed.destroy_process_group()
 
 
