@@ -101,7 +101,6 @@ def _add_test(parser: argparse.ArgumentParser) -> None:
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", choices=("tiny", "small", "learn"), default="small", help="how much")
-    parser.add_argument("--smoke", dest="preset", action="store_const", const="tiny", help="the same as tiny")
     parser.add_argument("--work-dir", default="work_dirs/demo", help="for everything that the demo makes")
     parser.add_argument("--data-root", default="data/synthetic", help="where the world is, or is made")
     parser.set_defaults(run=_demo)
