@@ -2,6 +2,7 @@
 
 from .depth import DepthBinaryCrossEntropy, DepthCrossEntropy
 from .image_semantics import ImageSemanticsLoss
+from .lovasz import LovaszSoftmax
 from .mask import MaskCriterion, MaskLoss
 from .point_sampler import PointSampler
 from .voxel import VoxelCrossEntropy
@@ -10,6 +11,7 @@ __all__ = [
     "DepthBinaryCrossEntropy",
     "DepthCrossEntropy",
     "ImageSemanticsLoss",
+    "LovaszSoftmax",
     "MaskCriterion",
     "MaskLoss",
     "PointSampler",
