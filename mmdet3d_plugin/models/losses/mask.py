@@ -35,12 +35,19 @@ def dice_rows(logits: Tensor, targets: Tensor) -> Tensor:
 
 @torch.no_grad()
 def select_points(
-    logits: Tensor, labels: Tensor, rarity: Tensor, num_points: int, ignore: int, sampler: PointSampler
+    logits: Tensor,
+    present: Tensor,
+    labels: Tensor,
+    rarity: Tensor,
+    num_points: int,
+    ignore: int,
+    sampler: PointSampler,
 ) -> Tensor:
     """Points at which each mask is trained: uncertain ones among rare classes, and some drawn uniformly.
 
     Args:
-        logits: [R, N] one row per class that is present.
+        logits: [K, N] one mask per class channel.
+        present: [R] channels of the masks to train, one row of points each.
         labels: [N] channel of the class of each cell, or `ignore`.
         rarity: [K] sampling weight of each class channel.
         num_points: points per row P.
@@ -50,12 +57,12 @@ def select_points(
     Returns:
         [R, P'] int64 indices of cells, P' <= P where fewer cells are labelled.
     """
-    rows = logits.shape[0]
+    rows = present.numel()
     labelled = labels != ignore
     weights = torch.where(labelled, rarity[labels.masked_fill(~labelled, 0)], rarity.new_zeros(()))
     candidates = sampler.draw(weights, rows, OVERSAMPLING * num_points)
     num_uncertain = int(UNCERTAIN_SHARE * num_points)
-    certainty = logits.gather(1, candidates).abs()
+    certainty = logits[present[:, None], candidates].abs()
     nearest = certainty.topk(min(num_uncertain, candidates.shape[1]), dim=1, largest=False, sorted=False)
     uniform = sampler.draw((weights > 0).float(), rows, num_points - num_uncertain)
     return torch.cat((candidates.gather(1, nearest.indices), uniform), dim=1)
@@ -98,10 +105,9 @@ def mask_sums(
         sampler: source of the random draws.
     """
     present = labels[labels != ignore].unique(sorted=True)
-    rows = logits[present].float()
-    points = select_points(rows, labels, rarity, num_points, ignore, sampler)
+    points = select_points(logits, present, labels, rarity, num_points, ignore, sampler)
     row_weights = weights[present]
-    at_points = rows.gather(1, points)
+    at_points = logits[present[:, None], points].float()  # rows of N cells are never copied
     targets = (labels[points] == present[:, None]).float()
     bce = functional.binary_cross_entropy_with_logits(at_points, targets, reduction="none").sum(dim=1)
     return MaskSums(

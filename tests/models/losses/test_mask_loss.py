@@ -114,7 +114,7 @@ def test_one_empty_sample_does_not_disturb_the_other() -> None:
 def test_three_quarters_of_the_points_are_the_most_uncertain_candidates() -> None:
     labels = torch.zeros(300, dtype=torch.long)
     logits = torch.arange(300.0)[torch.randperm(300)][None] + 1.0
-    points = select_points(logits, labels, torch.ones(18), 100, IGNORE, PointSampler())
+    points = select_points(logits, torch.tensor([0]), labels, torch.ones(18), 100, IGNORE, PointSampler())
     assert points.shape == (1, 100)
     # All 300 cells are candidates (3 per point), so the first 75 points are the 75 smallest |logit|.
     assert sorted(logits[0, points[0, :75]].tolist()) == [float(i) for i in range(1, 76)]
@@ -124,7 +124,8 @@ def test_three_quarters_of_the_points_are_the_most_uncertain_candidates() -> Non
 def test_rare_classes_are_drawn_more_often() -> None:
     labels = torch.tensor([0, 1]).repeat_interleave(2000)
     rarity = torch.tensor([1.0, 9.0])
-    draws = select_points(torch.zeros(50, 4000), labels, rarity, 40, IGNORE, PointSampler())
+    rows = torch.zeros(50, dtype=torch.long)
+    draws = select_points(torch.zeros(2, 4000), rows, labels, rarity, 40, IGNORE, PointSampler())
     uncertain, uniform = labels[draws[:, :30]].float().mean(), labels[draws[:, 30:]].float().mean()
     assert uncertain.item() == pytest.approx(0.9, abs=0.03)
     assert uniform.item() == pytest.approx(0.5, abs=0.08)
