@@ -16,6 +16,10 @@ import os
 import pickle
 import random
 import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -96,8 +100,25 @@ def resolve_checkpoint(path: str | Path) -> Path:
     )
 
 
+@contextmanager
+def _interrupts_deferred() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block: in the middle of a write, torch turns it into another error."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread is interrupted
+        yield
+        return
+    received: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda number, frame: received.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    if received:
+        signal.raise_signal(signal.SIGINT)
+
+
+@_interrupts_deferred()
 def save_checkpoint(work_dir: Path, samples: int, shared: dict[str, dict[str, Any]], own: dict[str, Any]) -> Path:
-    """Write one checkpoint; called by all processes together.
+    """Write one checkpoint; called by all processes together. Ctrl-C takes effect when it is complete.
 
     Args:
         work_dir: directory of the run.
@@ -127,9 +148,6 @@ def save_checkpoint(work_dir: Path, samples: int, shared: dict[str, dict[str, An
             _write(temporary / file_name, content)
     except (OSError, RuntimeError) as error:  # torch reports a short write as a RuntimeError
         failure = str(error).splitlines()[0]
-    except KeyboardInterrupt:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
     _raise_everywhere(failure, temporary, work_dir)
     try:
         if distributed.rank() == 0:
