@@ -78,8 +78,11 @@ def init_processes(launcher: Launcher, timeout_minutes: float = 60.0) -> None:
                 fix="lower NUM_GPUS, or hide the devices (CUDA_VISIBLE_DEVICES='') to run on the CPU",
             )
         torch.cuda.set_device(device)
+    on_cuda = device.type == "cuda"
     distributed.init_process_group(
-        backend="nccl" if device.type == "cuda" else "gloo", timeout=timedelta(minutes=timeout_minutes)
+        backend="nccl" if on_cuda else "gloo",
+        timeout=timedelta(minutes=timeout_minutes),
+        device_id=device if on_cuda else None,
     )
 
 
