@@ -56,12 +56,12 @@ class OrderedPool:
             self.starts = counts.cumsum(0) - counts
         sums = F.embedding_bag(
             self.pixels,
-            context.permute(0, 1, 3, 4, 2).reshape(-1, channels),
+            context.permute(0, 1, 3, 4, 2).reshape(-1, channels).float(),
             self.starts,
             mode="sum",
-            per_sample_weights=weights.reshape(-1)[self.points],
+            per_sample_weights=weights.reshape(-1)[self.points].float(),
         )
-        return as_volume(sums, context, shape)
+        return as_volume(sums, context, shape).to(context.dtype)
 
 
 if __name__ == "__main__":
