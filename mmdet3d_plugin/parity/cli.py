@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         0 when every gate is met, 1 when one is missed, 2 when the comparison could not be made.
     """
     options = _parser().parse_args(arguments)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # its 10 bits miss every gate
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # too coarse for the gates
     console = Console(highlight=False, soft_wrap=True)
     missed = total = 0
     try:
