@@ -1,4 +1,4 @@
-"""The command line: `occstudio train | test | demo | doctor`, and the wrapper that every tool runs in."""
+"""The command line: `occstudio train | test | compare | demo | doctor`, and the wrapper that every tool runs in."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_train(commands.add_parser("train", help="train a model"))
     _add_test(commands.add_parser("test", help="score a checkpoint"))
+    _add_compare(commands.add_parser("compare", help="results side by side"))
     _add_demo(commands.add_parser("demo", help="make a world, train on it, score, draw a report"))
     _add_doctor(commands.add_parser("doctor", help="say what this installation can do"))
     chosen = parser.parse_args(arguments)
@@ -97,6 +98,12 @@ def _add_test(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shuffle-images", action="store_true", help="control: feed the images of another scene")
     _add_config_options(parser)
     parser.set_defaults(run=_test)
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("results", nargs="+", metavar="RESULT", help="result files (JSON)")
+    parser.add_argument("--anyway", action="store_true", help="results of different protocols, in separate blocks")
+    parser.set_defaults(run=_compare)
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -137,6 +144,12 @@ def _test(options: argparse.Namespace) -> None:
         launcher=options.launcher,
     )
     leave_processes()
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from .evaluation import compare_files
+
+    sys.stdout.write(compare_files(options.results, anyway=options.anyway))
 
 
 def _demo(options: argparse.Namespace) -> None:

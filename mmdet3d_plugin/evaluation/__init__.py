@@ -1,6 +1,7 @@
 """Occupancy metrics that need numpy and torch only; numba makes the ray caster fast where it is installed."""
 
 from .baselines import MajorityBaseline
+from .compare import compare_files
 from .evaluator import OccupancyEvaluator
 from .origins import lidar_origins
 from .predictions import SavedPrediction, read_prediction, write_prediction
@@ -20,6 +21,7 @@ __all__ = [
     "Result",
     "SavedPrediction",
     "cast_rays",
+    "compare_files",
     "format_result",
     "lidar_origins",
     "lidar_rays",

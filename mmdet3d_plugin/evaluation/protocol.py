@@ -14,6 +14,8 @@ from ..version import __version__
 from .scores import Mode
 from .state import EvaluationState
 
+DESCRIBING = ("profile", "training_mask", "package_version")
+"""Fields that say how a model came about, not what a number means: results that differ in them compare."""
 SYNTHETIC_WARNING = "SYNTHETIC DATA: not comparable with any number measured on a real data set"
 
 
@@ -109,16 +111,16 @@ class Protocol:
     def differences(self, other: Protocol) -> dict[str, tuple[object, object]]:
         """Fields in which two protocols differ, with both values; empty where numbers may be compared.
 
-        How a model was trained (mask, profile) and the version of the package describe a number but do not
-        change what it means, so they do not count.
+        The fields named in `DESCRIBING` do not count.
         """
-        described = {"training_mask", "profile", "package_version"}
         pairs = {f.name: (getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self)}
-        return {name: pair for name, pair in pairs.items() if name not in described and pair[0] != pair[1]}
+        return {name: pair for name, pair in pairs.items() if name not in DESCRIBING and pair[0] != pair[1]}
 
-    def title(self) -> str:
+    def title(self, *, with_profile: bool = True) -> str:
         """One line for the head of a table; synthetic data cannot be overlooked in it."""
-        line = f"{self.dataset} | {self.label_set} | {self.frames} frames | {self.mode} | profile {self.profile}"
+        line = f"{self.dataset} | {self.label_set} | {self.frames} frames | {self.mode}"
+        if with_profile:
+            line += f" | profile {self.profile}"
         return f"{SYNTHETIC_WARNING} | {line}" if self.synthetic else line
 
 

@@ -104,15 +104,16 @@ def read_result(path: str | Path) -> Result:
 def format_result(result: Result) -> str:
     """Tables for the console in percent: metrics, then classes with their status. Uses rich if installed."""
     title = result.protocol.title()
-    metrics = [[name, _with_unit(name, value)] for name, value in result.metrics.items()]
+    metrics = [[name, with_unit(name, value)] for name, value in result.metrics.items()]
     names = list(result.classes)
     order = {s.name: None for scores in result.classes.values() for s in scores}
     by_class = {metric: {s.name: s for s in scores} for metric, scores in result.classes.items()}
-    rows = [[name, *(_class_cell(by_class[metric].get(name)) for metric in names)] for name in order]
-    return _table(title, ["metric", "value"], metrics) + _table("IoU by class, %", ["class", *names], rows)
+    rows = [[name, *(class_cell(by_class[metric].get(name)) for metric in names)] for name in order]
+    return format_table(title, ["metric", "value"], metrics) + format_table("IoU by class, %", ["class", *names], rows)
 
 
-def _table(title: str, header: list[str], rows: list[list[str]]) -> str:
+def format_table(title: str, header: list[str], rows: list[list[str]]) -> str:
+    """A table for the console, the first column left and the others right aligned. Uses rich if installed."""
     if importlib.util.find_spec("rich") is None:
         widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
         lines = [
@@ -135,7 +136,8 @@ def _table(title: str, header: list[str], rows: list[list[str]]) -> str:
     return f"{title}\n{capture.get()}"
 
 
-def _class_cell(score: ClassScore | None) -> str:
+def class_cell(score: ClassScore | None) -> str:
+    """A class score in percent with its status; empty without a score."""
     if score is None:
         return ""
     if score.status == "absent_in_both":
@@ -144,7 +146,8 @@ def _class_cell(score: ClassScore | None) -> str:
     return f"{100 * score.value:.2f}{mark}"
 
 
-def _with_unit(name: str, value: float) -> str:
+def with_unit(name: str, value: float) -> str:
+    """A metric in its unit, percent or m/s."""
     if math.isnan(value):
         return "nothing scored"
     return f"{value:.3f} m/s" if "AVE" in name else f"{100 * value:.2f} %"

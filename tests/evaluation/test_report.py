@@ -9,33 +9,16 @@ import math
 
 import numpy as np
 import pytest
-from metric_volumes import SMALL, SPACE, random_labels, random_mask, targets
+from metric_volumes import SMALL, SPACE
 
 from mmdet3d_plugin.errors import EvaluationError
 from mmdet3d_plugin.evaluation import (
-    OccupancyEvaluator,
-    Protocol,
     format_result,
-    make_result,
     read_result,
     token_set_hash,
     write_result,
 )
 from mmdet3d_plugin.evaluation.state import EvaluationState
-
-
-@pytest.fixture
-def result():
-    evaluator = OccupancyEvaluator(SPACE, SMALL, ("miou", "ray_iou"))
-    for i in range(2):
-        truth = random_labels(i)
-        truth[truth == SPACE.index("bus")] = SPACE.free
-        evaluator.update(random_labels(i + 10), targets(truth, random_mask(i)), [f"token{i}"])
-    state = evaluator.state()
-    protocol = Protocol.from_state(
-        state, SMALL, dataset="synthetic small val", synthetic=True, training_mask="camera", profile="corrected"
-    )
-    return make_result(state, protocol)
 
 
 def test_round_trip_is_exact(result, tmp_path):
