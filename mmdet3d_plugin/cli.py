@@ -1,4 +1,4 @@
-"""The command line: `occstudio train | test | compare | demo | doctor`, and the wrapper that every tool runs in."""
+"""The command line `occstudio train | test | evaluate | ...`, and the wrapper that every tool runs in."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_train(commands.add_parser("train", help="train a model"))
     _add_test(commands.add_parser("test", help="score a checkpoint"))
+    _add_evaluate(commands.add_parser("evaluate", help="score saved predictions, of whatever program"))
     _add_compare(commands.add_parser("compare", help="results side by side"))
     _add_demo(commands.add_parser("demo", help="make a world, train on it, score, draw a report"))
     _add_doctor(commands.add_parser("doctor", help="say what this installation can do"))
@@ -98,6 +99,19 @@ def _add_test(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shuffle-images", action="store_true", help="control: feed the images of another scene")
     _add_config_options(parser)
     parser.set_defaults(run=_test)
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("predictions", help="folder with <scene>/<token>.npz, labels uint8 [x, y, z] in `semantics`")
+    parser.add_argument("--root", default="data/nuscenes", help="folder of the data set (default: %(default)s)")
+    parser.add_argument("--version", default="v1.0-trainval", help="folder of its tables (default: %(default)s)")
+    parser.add_argument("--split", default="val", help="(default: %(default)s)")
+    parser.add_argument("--labels", default="occ3d", help="annotation: occ3d, openocc, surroundocc or openoccupancy")
+    parser.add_argument("--metrics", nargs="+", default=["miou"], help="miou, ray_iou, flow, challenge (default: miou)")
+    parser.add_argument("--mode", choices=("published", "corrected"), default="published", help="rules of the metrics")
+    parser.add_argument("--workers", type=int, help="processes (default: one for each CPU)")
+    parser.add_argument("--out", default="result.json", help="result file (default: %(default)s)")
+    parser.set_defaults(run=_evaluate)
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
@@ -144,6 +158,24 @@ def _test(options: argparse.Namespace) -> None:
         launcher=options.launcher,
     )
     leave_processes()
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from .engine import score_predictions
+    from .evaluation import format_result
+
+    result = score_predictions(
+        options.predictions,
+        options.root,
+        options.out,
+        version=options.version,
+        split=options.split,
+        labels=options.labels,
+        metrics=options.metrics,
+        mode=options.mode,
+        workers=options.workers,
+    )
+    sys.stdout.write(f"{format_result(result)}\nwritten to {options.out}\n")
 
 
 def _compare(options: argparse.Namespace) -> None:

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..evaluation.origins import lidar_origins
 from ..geometry.transforms import Poses, pose_matrix
+from .labels.base import KeyFrameName
 from .tables import field, read_table
 
 CAMERAS = ("CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_LEFT", "CAM_BACK", "CAM_BACK_RIGHT")
@@ -89,6 +91,22 @@ class KeyFrameIndex:
         """Positions of the key frames of a scene, by time."""
         first, end = np.searchsorted(self.scene, [scene, scene + 1])
         return np.arange(first, end)
+
+    def name(self, row: int) -> KeyFrameName:
+        """What the label files of a key frame are named after."""
+        scene = self.scene[row]
+        return KeyFrameName(
+            str(self.scene_names[scene]),
+            str(self.scene_tokens[scene]),
+            str(self.token[row]),
+            str(self.lidar_file[row]),
+            str(self.lidar_token[row]),
+        )
+
+    def ray_origins(self, row: int) -> np.ndarray:
+        """[K, 3] float64 origins of the evaluation rays of a key frame, metres, see `lidar_origins`."""
+        frames = self.frames_of(int(self.scene[row]))
+        return lidar_origins(self.global_from_ego[frames], self.ego_from_lidar[frames], row - int(frames[0]))
 
 
 @lru_cache(maxsize=4)

@@ -7,14 +7,13 @@ from typing import Literal
 import numpy as np
 
 from ..errors import DataError
-from ..evaluation.origins import lidar_origins
 from ..geometry.transforms import Poses, apply, inverse
 from ..registry import DATASETS, TRANSFORMS
 from ..structures import LabelSpace, VolumeFrame, VoxelGrid
 from .checks import find_root, require_label_files
 from .files import read_points
 from .index import CAMERAS, FRONT, KeyFrameIndex, load_index
-from .labels.base import KeyFrameName, LabelSet, LabelVolume, require_choice
+from .labels.base import LabelSet, LabelVolume, require_choice
 from .labels.lidarseg import PointClasses
 from .randomness import SampleRequest, Stream, generator
 from .sample import Sample
@@ -93,7 +92,7 @@ class NuScenesOccDataset:
         if mode == "train" and self.depth is not None and self.depth.semantics:
             self.point_classes = PointClasses(self.root, version, self.index.lidar_token, self.label_space)
         if mode != "predict":
-            require_label_files(self.labels, self.root, [self._name(i) for i in range(len(self))])
+            require_label_files(self.labels, self.root, [self.index.name(i) for i in range(len(self))])
 
     def __len__(self) -> int:
         return len(self.index)
@@ -190,16 +189,13 @@ class NuScenesOccDataset:
 
     def _add_labels(self, sample: Sample, index: int, grid_from_ego: np.ndarray) -> None:
         training = self.mode == "train"
-        labels: LabelVolume = self.labels.load(self.root, self._name(index), training)
+        labels: LabelVolume = self.labels.load(self.root, self.index.name(index), training)
         if training and self.scene is not None:
             labels = transform_labels(labels, self.grid, grid_from_ego)
         sample.occupancy, sample.flow = labels.occupancy, labels.flow
         sample.mask_camera, sample.mask_lidar = labels.mask_camera, labels.mask_lidar
         if not training and self.labels.frame == "ego":
-            frames = self.index.frames_of(int(self.index.scene[index]))
-            sample.ray_origins = lidar_origins(
-                self.index.global_from_ego[frames], self.index.ego_from_lidar[frames], index - int(frames[0])
-            )
+            sample.ray_origins = self.index.ray_origins(index)
 
     def _add_depth(self, sample: Sample, index: int, crop_from_pixel: np.ndarray) -> None:
         table, depth = self.index, self.depth
@@ -254,13 +250,3 @@ class NuScenesOccDataset:
         if previous == index:
             return np.broadcast_to(np.eye(4), (len(CAMERAS), 4, 4))
         return inverse(self._global_from_cam(previous)) @ self._global_from_cam(index)
-
-    def _name(self, index: int) -> KeyFrameName:
-        table, scene = self.index, self.index.scene[index]
-        return KeyFrameName(
-            str(table.scene_names[scene]),
-            str(table.scene_tokens[scene]),
-            str(table.token[index]),
-            str(table.lidar_file[index]),
-            str(table.lidar_token[index]),
-        )

@@ -2,6 +2,7 @@
 
 from . import amp, hooks
 from .evaluate import EvaluationResult, evaluate, images_of_another_scene
+from .offline import score_predictions
 from .runner import train
 from .scoring import score_checkpoint
 
@@ -12,5 +13,6 @@ __all__ = [
     "hooks",
     "images_of_another_scene",
     "score_checkpoint",
+    "score_predictions",
     "train",
 ]

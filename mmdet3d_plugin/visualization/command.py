@@ -7,11 +7,12 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..datasets.labels import LABEL_SETS, open_labels
 from ..evaluation.report import read_result
 from ..structures import VolumeFrame
 from .curves import read_loss_curve
 from .report import write_report
-from .sources import LABEL_NAMES, is_synthetic, open_labels, read_scenes
+from .sources import is_synthetic, read_scenes
 from .stills import write_stills
 from .views import ReportData, ResultTable
 
@@ -56,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--images", type=Path, metavar="ROOT", help="root of the nuScenes tree with the images")
     parser.add_argument("--scenes", nargs="+", metavar="NAME", help="scenes to show (default: the first ones)")
     parser.add_argument("--stills", type=Path, metavar="DIR", help="also write one PNG per frame")
-    parser.add_argument("--labels", choices=LABEL_NAMES, default=LABEL_NAMES[0], help="annotation")
+    parser.add_argument("--labels", choices=LABEL_SETS, default="occ3d", help="annotation (default: %(default)s)")
     parser.add_argument("--results", type=Path, nargs="+", default=[], metavar="JSON", help="result files to show")
     parser.add_argument("--log", type=Path, metavar="PATH", help="training log, or the work dir with it")
     parser.add_argument("--title", help="name of the run (default: the folder of the predictions)")

@@ -10,41 +10,14 @@ import numpy as np
 
 from ..datasets.files import read_jpeg
 from ..datasets.index import CAMERAS, KeyFrameIndex, load_index
-from ..datasets.labels import Occ3DLabels, OpenOccLabels, OpenOccupancyLabels, SurroundOccLabels
 from ..datasets.labels.base import KeyFrameName, LabelSet
 from ..errors import DataError, closest
 from ..evaluation.predictions import read_prediction
 from .views import FrameView, SceneView
 
 FRAMES_UNASKED = 40  # without `scenes`: whole scenes until this many frames, so that the file stays small
-_LABELS = {
-    "Occ3D-nuScenes": (Occ3DLabels, {}),
-    "OpenOcc": (OpenOccLabels, {"mask": "none"}),
-    "SurroundOcc": (SurroundOccLabels, {}),
-    "OpenOccupancy": (OpenOccupancyLabels, {}),
-}
-LABEL_NAMES = tuple(_LABELS)
 _SYNTHETIC_MARK = "SYNTHETIC.json"
 log = logging.getLogger(__name__)
-
-
-def open_labels(ground_truth: Path, name: str) -> tuple[Path, LabelSet]:
-    """Root of a data set and the reader of its labels.
-
-    Args:
-        ground_truth: root of the data set, or its label folder (`<root>/gts`).
-        name: one of `LABEL_NAMES`.
-
-    Raises:
-        DataError: there is no such folder.
-    """
-    if not ground_truth.is_dir():
-        raise DataError(f"ground truth folder {ground_truth} does not exist")
-    kind, options = _LABELS[name]
-    labels = kind(kind.native_grid, **options)
-    if (ground_truth / labels.folder).is_dir():
-        return ground_truth, labels
-    return ground_truth.parent, kind(kind.native_grid, folder=ground_truth.name, **options)
 
 
 def read_scenes(
@@ -128,8 +101,7 @@ def _frame(path: Path, root: Path, labels: LabelSet, index: KeyFrameIndex | None
     name, row = KeyFrameName(scene, "", token, "", ""), -1
     if index is not None:
         row = int(np.flatnonzero(index.token == token)[0])
-        scene_token = str(index.scene_tokens[index.scene[row]])
-        name = KeyFrameName(scene, scene_token, token, str(index.lidar_file[row]), str(index.lidar_token[row]))
+        name = index.name(row)
     elif labels.frame == "lidar":
         raise DataError(
             f"{labels.space.name} names its files after lidar sweeps",

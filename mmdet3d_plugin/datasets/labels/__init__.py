@@ -1,11 +1,47 @@
 """Annotations of voxels, one small class per format on disk."""
 
+from pathlib import Path
+from typing import Any
+
+from ...errors import ConfigError, DataError, closest
 from .base import KeyFrameName, LabelSet, LabelVolume
 from .occ3d import Occ3DLabels
 from .openocc import OpenOccLabels
 from .sparse import OpenOccupancyLabels, SurroundOccLabels
 
+LABEL_SETS: dict[str, tuple[type[LabelSet], dict[str, Any]]] = {
+    "occ3d": (Occ3DLabels, {}),
+    "openocc": (OpenOccLabels, {"mask": "none"}),
+    "surroundocc": (SurroundOccLabels, {}),
+    "openoccupancy": (OpenOccupancyLabels, {}),
+}
+"""Annotations by the names that commands take, as they are read for evaluation."""
+
+
+def open_labels(ground_truth: Path, name: str) -> tuple[Path, LabelSet]:
+    """Root of a data set and the reader of its labels.
+
+    Args:
+        ground_truth: root of the data set, or its label folder (`<root>/gts`).
+        name: one of `LABEL_SETS`.
+
+    Raises:
+        ConfigError: there is no such annotation.
+        DataError: there is no such folder.
+    """
+    if name not in LABEL_SETS:
+        raise ConfigError(f"no annotation {name!r}", expected=closest(name, LABEL_SETS))
+    if not ground_truth.is_dir():
+        raise DataError(f"ground truth folder {ground_truth} does not exist")
+    kind, options = LABEL_SETS[name]
+    labels = kind(kind.native_grid, **options)
+    if (ground_truth / labels.folder).is_dir():
+        return ground_truth, labels
+    return ground_truth.parent, kind(kind.native_grid, folder=ground_truth.name, **options)
+
+
 __all__ = [
+    "LABEL_SETS",
     "KeyFrameName",
     "LabelSet",
     "LabelVolume",
@@ -13,4 +49,5 @@ __all__ = [
     "OpenOccLabels",
     "OpenOccupancyLabels",
     "SurroundOccLabels",
+    "open_labels",
 ]

@@ -1,0 +1,256 @@
+"""Scoring a folder of saved predictions, ours or another code base's: no model, no images, any number of processes."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from tqdm import tqdm
+
+from ..datasets.checks import find_root, require_label_files
+from ..datasets.index import KeyFrameIndex, load_index
+from ..datasets.labels import LabelSet, open_labels
+from ..datasets.splits import split_scenes
+from ..errors import DataError
+from ..evaluation import (
+    EvaluationState,
+    OccupancyEvaluator,
+    Protocol,
+    Result,
+    make_result,
+    merge_states,
+    read_prediction,
+    write_result,
+)
+from ..evaluation.orientation import turned
+from ..evaluation.scores import Mode
+from ..structures import OccTargets
+
+_LISTED = 5  # samples named in an error
+
+
+@dataclass(frozen=True)
+class SavedPredictions:
+    """What is scored, against what.
+
+    Attributes:
+        files: sample token -> file, see :func:`find_predictions`.
+        root: folder of the data set.
+        version: folder of its tables.
+        split: "train", "val", ...
+        labels: name of the annotation, one of `LABEL_SETS`.
+        metrics, mode: as `OccupancyEvaluator` takes them.
+    """
+
+    files: dict[str, Path]
+    root: Path
+    version: str
+    split: str
+    labels: str
+    metrics: tuple[str, ...]
+    mode: Mode
+
+    def opened(self) -> tuple[KeyFrameIndex, LabelSet]:
+        """Key frames of the split, and the reader of their labels."""
+        tables = load_index(self.root, self.version)
+        scenes = split_scenes(self.root, self.version, self.split, tables.scene_names.tolist())
+        return tables.select(scenes), open_labels(self.root, self.labels)[1]
+
+
+def score_predictions(
+    predictions: str | Path,
+    root: str | Path,
+    out: str | Path,
+    *,
+    version: str,
+    split: str = "val",
+    labels: str = "occ3d",
+    metrics: Sequence[str] = ("miou",),
+    mode: Mode = "published",
+    workers: int | None = None,
+) -> Result:
+    """Score saved predictions of every key frame of a split.
+
+    Scenes that are counted are kept beside `out` until all are: the same command continues after an interruption,
+    and counts a scene again where one of its predictions has changed.
+
+    Args:
+        predictions: folder, see :func:`find_predictions`.
+        root: folder of the data set.
+        out: the result file (JSON).
+        version: folder of the tables, for example "v1.0-trainval".
+        split: "train", "val", ...
+        labels: name of the annotation, one of `LABEL_SETS`.
+        metrics, mode: as `OccupancyEvaluator` takes them.
+        workers: processes; one for each CPU if None. Their number changes no number.
+
+    Returns:
+        the result, which is also written to `out`.
+
+    Raises:
+        DataError: files or samples are missing, unknown or broken.
+        EvaluationError: a prediction does not fit the grid or the label space.
+    """
+    out, folder = Path(out), find_root(root, version)
+    job = SavedPredictions(find_predictions(predictions), folder, version, split, labels, tuple(metrics), mode)
+    index, label_set = job.opened()
+    OccupancyEvaluator(label_set.space, label_set.grid, job.metrics, mode)  # refuses metrics before any work
+    _require_predictions(job, index, Path(predictions))
+    require_label_files(label_set, folder, [index.name(row) for row in range(len(index))])
+    parts = out.with_name(f"{out.name}.parts")
+    states = list(_score_scenes(job, index, parts, workers))
+    state = merge_states(states)
+    state.check_complete(index.token.tolist())
+    protocol = Protocol.from_state(
+        state,
+        label_set.grid,
+        dataset=f"NuScenesOccDataset {version} {split}",
+        synthetic=(folder / "SYNTHETIC.json").is_file(),
+        training_mask="unknown",
+        profile="saved predictions",
+    )
+    result = make_result(state, protocol)
+    write_result(out, result)
+    for path in parts.glob("*.npz"):
+        path.unlink()
+    parts.rmdir()
+    return result
+
+
+def find_predictions(folder: str | Path) -> dict[str, Path]:
+    """Files by sample token: `<scene>/<token>.npz` (ours), `<token>.npz`, or `<scene>/<token>/labels.npz` (Occ3D's).
+
+    Raises:
+        DataError: there is none, or a sample has two.
+    """
+    files: dict[str, Path] = {}
+    for path in sorted(Path(folder).rglob("*.npz")):
+        token = path.parent.name if path.name == "labels.npz" else path.stem
+        if token in files:
+            raise DataError(f"sample {token} has two predictions", found=f"{files[token]} and {path}")
+        files[token] = path
+    if not files:
+        raise DataError(
+            f"{folder} holds no predictions",
+            expected="<scene>/<token>.npz, <token>.npz or <scene>/<token>/labels.npz",
+        )
+    return files
+
+
+def _require_predictions(job: SavedPredictions, index: KeyFrameIndex, folder: Path) -> None:
+    wanted = index.token.tolist()
+    missing, unknown = [t for t in wanted if t not in job.files], sorted(set(job.files) - set(wanted))
+    if missing:
+        raise DataError(
+            f"{folder} lacks predictions of the split {job.split!r} of {job.version}",
+            found=f"{len(missing)} of {len(wanted)} samples missing: {', '.join(missing[:_LISTED])}",
+            fix="predict them, or name the split that was predicted",
+        )
+    if unknown:
+        raise DataError(
+            f"{folder} holds predictions of samples that are not in the split {job.split!r} of {job.version}",
+            found=f"{len(unknown)}: {', '.join(unknown[:_LISTED])}",
+            fix="remove them, or name the split that was predicted",
+        )
+
+
+def _score_scenes(
+    job: SavedPredictions, index: KeyFrameIndex, parts: Path, workers: int | None
+) -> Iterator[EvaluationState]:
+    """Counts of every scene, read from `parts` where they are there already."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    parts.mkdir(parents=True, exist_ok=True)
+    scenes = range(len(index.scene_names))
+    count = min(workers or available, len(scenes))
+    with (
+        tqdm(total=len(scenes), unit="scene", desc="scored") as bar,
+        ProcessPoolExecutor(count, context, _prepare_process) as pool,
+    ):
+        futures = [pool.submit(_score_scene, job, scene, parts) for scene in scenes]
+        try:
+            for future in as_completed(futures):
+                state, warning = future.result()
+                if warning:
+                    print_log(warning, logger="current", level=30)
+                bar.update()
+                yield state
+        except BrokenProcessPool as error:
+            raise DataError(
+                "a scoring process was killed, most likely because memory ran out",
+                found=str(error),
+                fix="lower --workers and run the same command again; counted scenes are kept",
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _prepare_process() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its processes
+    torch.set_num_threads(1)
+
+
+def _score_scene(job: SavedPredictions, scene: int, parts: Path) -> tuple[EvaluationState, str | None]:
+    """Counts of one scene, and a warning where predictions look turned."""
+    index, labels = job.opened()
+    rows = index.frames_of(scene)
+    name = str(index.scene_names[scene])
+    path, key = parts / f"{name}.npz", _fingerprint(job, [job.files[t] for t in index.token[rows].tolist()])
+    evaluator = OccupancyEvaluator(labels.space, labels.grid, job.metrics, job.mode)
+    known = _read_part(path, key, evaluator)
+    if known is not None:
+        return known, None
+    warning = None
+    for row in rows:
+        token = str(index.token[row])
+        prediction = read_prediction(job.files[token], labels.grid, labels.space)
+        truth = labels.load(job.root, index.name(row), training=False)
+        targets = OccTargets(
+            occupancy=torch.from_numpy(truth.occupancy)[None],
+            mask_camera=None if truth.mask_camera is None else torch.from_numpy(truth.mask_camera)[None],
+            flow=None if truth.flow is None else torch.from_numpy(truth.flow)[None],
+            ray_origins=(torch.from_numpy(index.ray_origins(row)),) if labels.frame == "ego" else None,
+        )
+        flow = None if prediction.flow is None else prediction.flow[None]
+        evaluator.update(prediction.occupancy[None], targets, [token], flow)
+        turn = turned(prediction.occupancy, targets.occupancy[0], labels.space.free) if warning is None else None
+        if turn is not None:
+            warning = f"prediction {job.files[token]} fits the labels better {turn}: is it saved as [x, y, z]?"
+    _write_part(path, key, evaluator.state())
+    return evaluator.state(), warning
+
+
+def _fingerprint(job: SavedPredictions, files: Sequence[Path]) -> str:
+    """Changes when a prediction or what is measured changes."""
+    facts = [job.root, job.version, job.split, job.labels, job.metrics, job.mode]
+    facts += [(file, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def _write_part(path: Path, key: str, state: EvaluationState) -> None:
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as stream:
+        np.savez(stream, key=key, tokens=np.array(state.tokens), **state.counts)  # type: ignore[arg-type]
+    os.replace(temporary, path)
+
+
+def _read_part(path: Path, key: str, evaluator: OccupancyEvaluator) -> EvaluationState | None:
+    """Counts that an interrupted run has left; None where it has not come to this scene, or something has changed."""
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as part:
+        if str(part["key"]) != key:
+            return None
+        counts = {name: part[name] for name in part.files if name not in ("key", "tokens")}
+        return EvaluationState(evaluator.space, evaluator.mode, counts, part["tokens"].tolist())
