@@ -216,15 +216,16 @@ def _score_scene(job: SavedPredictions, scene: int, parts: Path) -> tuple[Evalua
         token = str(index.token[row])
         prediction = read_prediction(job.files[token], labels.grid, labels.space)
         truth = labels.load(job.root, index.name(row), training=False)
+        occupancy = torch.from_numpy(truth.occupancy)
         targets = OccTargets(
-            occupancy=torch.from_numpy(truth.occupancy)[None],
+            occupancy=occupancy[None],
             mask_camera=None if truth.mask_camera is None else torch.from_numpy(truth.mask_camera)[None],
             flow=None if truth.flow is None else torch.from_numpy(truth.flow)[None],
             ray_origins=(torch.from_numpy(index.ray_origins(row)),) if labels.frame == "ego" else None,
         )
         flow = None if prediction.flow is None else prediction.flow[None]
         evaluator.update(prediction.occupancy[None], targets, [token], flow)
-        turn = turned(prediction.occupancy, targets.occupancy[0], labels.space.free) if warning is None else None
+        turn = turned(prediction.occupancy, occupancy, labels.space.free) if warning is None else None
         if turn is not None:
             warning = f"prediction {job.files[token]} fits the labels better {turn}: is it saved as [x, y, z]?"
     _write_part(path, key, evaluator.state())

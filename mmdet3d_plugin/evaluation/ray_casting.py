@@ -1,7 +1,8 @@
 """Evaluation rays and how they are cast: one definition, implementations that agree to the last bit.
 
-`cast_rays` is written twice: here in vectorised PyTorch (the reference, any device) and in
-`ray_casting_numba.py` (CPU, compiled on first use where numba is installed). Every origin of a frame and
+`cast_rays` is written three times: here in vectorised PyTorch (the reference, any device), in
+`ray_casting_numba.py` (CPU) and in `ray_casting_triton.py` (GPU), both compiled on first use where the compiler is
+installed. Every origin of a frame and
 several volumes over the same grid (prediction and truth) go through one call and share one traversal.
 """
 
@@ -11,7 +12,7 @@ import importlib.util
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from torch import Tensor
 from ..errors import ConfigError, EvaluationError
 from ..structures import VoxelGrid
 
-Backend = Literal["auto", "torch", "numba"]
+Backend = Literal["auto", "torch", "numba", "triton"]
 Start = Literal["truncate", "floor"]
 Precision = Literal["double", "single"]
 
@@ -83,8 +84,16 @@ def lidar_rays() -> Tensor:
 
 
 def numba_available() -> bool:
-    """True where the compiled implementation can be used."""
+    """True where the implementation for CPUs can be used."""
     return importlib.util.find_spec("numba") is not None
+
+
+def _fastest(device: torch.device) -> Backend:
+    if device.type == "cpu" and numba_available():
+        return "numba"
+    if device.type == "cuda" and importlib.util.find_spec("triton") is not None:
+        return "triton"
+    return "torch"
 
 
 def cast_rays(
@@ -112,7 +121,8 @@ def cast_rays(
             up to one voxel below the volume count as inside), or "floor".
         precision: in which the ends of a ray become continuous indices; the indices are rounded to float32
             either way. "single" is what the export of the OpenOcc challenge does (spec/metrics 5.3, D16).
-        backend: "auto" takes numba on CPU where it is installed, PyTorch elsewhere. All give equal bits.
+        backend: "auto" takes numba on CPU and Triton on CUDA where they are installed, else PyTorch. All give
+            equal bits.
 
     Raises:
         ConfigError: the voxels are not cubes.
@@ -120,14 +130,14 @@ def cast_rays(
     """
     _check(occupied, origins, rays, grid)
     if backend == "auto":
-        backend = "numba" if occupied.device.type == "cpu" and numba_available() else "torch"
+        backend = _fastest(occupied.device)
     march = _march
+    if backend == "triton":
+        from .ray_casting_triton import march_volumes as march
     if backend == "numba":
         if occupied.device.type != "cpu":
             raise EvaluationError("the numba ray caster runs on CPU", found=occupied.device, fix="use backend='torch'")
-        from .ray_casting_numba import march_volumes
-
-        march = march_volumes
+        from .ray_casting_numba import march_volumes as march
     # The published rule takes the corner and the voxel edge as float32 numbers and computes with them in
     # float64.
     device = occupied.device
@@ -158,6 +168,36 @@ def _check(occupied: Tensor, origins: Tensor, rays: Tensor, grid: VoxelGrid) -> 
             raise EvaluationError(f"{name} of rays hold a value that is not finite")
 
 
+class Rays(NamedTuple):
+    """M rays before their first step, [M, 3] along x, y, z; voxels.
+
+    Attributes:
+        cell: int64 start cell.
+        step: int64, 1 or -1.
+        upcoming: float64 distance along the ray to the next face across each axis.
+        delta: float64 distance between such faces.
+    """
+
+    cell: Tensor
+    step: Tensor
+    upcoming: Tensor
+    delta: Tensor
+
+
+def prepare(first: Tensor, second: Tensor, floor: bool) -> Rays:
+    """Rays from the continuous indices of their ends, float32 [K, 1, 3] and [K, R, 3]."""
+    start = first.double().expand(-1, second.shape[1], -1).reshape(-1, 3)
+    end = second.double().reshape(-1, 3)
+    span = end - start
+    length = torch.sqrt(span[:, 0] * span[:, 0] + span[:, 1] * span[:, 1] + span[:, 2] * span[:, 2])
+    direction = span / length[:, None]
+    cell = (torch.floor(start) if floor else torch.trunc(start)).long()
+    step = torch.where(direction >= 0, 1, -1)
+    moving = direction != 0
+    upcoming = torch.where(moving, (cell + (step > 0) - start) / direction, _DOUBLE_MAX)
+    return Rays(cell, step, upcoming, torch.where(moving, step / direction, _DOUBLE_MAX))
+
+
 def _march(occupied: Tensor, first: Tensor, second: Tensor, floor: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Reference traversal: all rays take one step at a time, finished rays drop out.
 
@@ -176,16 +216,7 @@ def _march(occupied: Tensor, first: Tensor, second: Tensor, floor: bool) -> tupl
     lookup = occupied.reshape(volumes, -1)
     origins, rays = second.shape[:2]
     count = origins * rays
-    start = first.double().expand(-1, rays, -1).reshape(-1, 3)
-    end = second.double().reshape(-1, 3)
-    span = end - start
-    length = torch.sqrt(span[:, 0] * span[:, 0] + span[:, 1] * span[:, 1] + span[:, 2] * span[:, 2])
-    direction = span / length[:, None]
-    cell = (torch.floor(start) if floor else torch.trunc(start)).long()
-    step = torch.where(direction >= 0, 1, -1)
-    moving = direction != 0
-    upcoming = torch.where(moving, (cell + (step > 0) - start) / direction, _DOUBLE_MAX)
-    delta = torch.where(moving, step / direction, _DOUBLE_MAX)
+    cell, step, upcoming, delta = prepare(first, second, floor)
 
     last = torch.zeros((volumes, count), dtype=torch.int64, device=device)
     leave = torch.full((volumes, count), -1.0, dtype=torch.float64, device=device)

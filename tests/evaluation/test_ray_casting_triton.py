@@ -1,0 +1,57 @@
+"""The ray caster for GPUs: in the interpreter, on a GPU where there is one, compilable without."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("triton", reason="triton is not installed")
+
+
+def check_equivalence(device: str, **environment: str) -> None:
+    """Run `triton_ray_casting.py` in a new process: Triton decides on its interpreter when it is imported."""
+    file = Path(__file__).with_name("triton_ray_casting.py")
+    inherited = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", str(file)],
+        env=inherited | environment | {"OCCSTUDIO_KERNEL_DEVICE": device, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        cwd=file.parents[2],
+    )
+    assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-2000:]
+    assert " passed" in result.stdout
+    assert "skipped" not in result.stdout
+
+
+def test_bits_of_the_reference_in_the_interpreter():
+    check_equivalence("cpu", TRITON_INTERPRET="1")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_bits_of_the_reference_on_a_gpu():
+    check_equivalence("cuda")
+
+
+@pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="the interpreter replaces the compiler")
+@pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION")
+def test_compiles_for_a_gpu():
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from mmdet3d_plugin.evaluation.ray_casting_triton import _march
+
+    constants = {"BLOCK": 128, "BLOCK_V": 2, "MAX_STEPS": 1001}
+    pointers = {"bits": "*u8", "start": "*i32", "steps": "*i32", "first": "*fp64", "between": "*fp64"}
+    pointers |= {"out_cell": "*i32", "out_leave": "*fp32", "out_entered": "*i32"}
+    signature = {n: "constexpr" if n in constants else pointers.get(n, "i32") for n in _march.arg_names}
+    compiled = triton.compile(ASTSource(_march, signature, constants), target=GPUTarget("cuda", 90, 32))
+    assert "fma.rn.f64" not in compiled.asm["ptx"]
+    assert len(compiled.asm["cubin"]) > 0
