@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
+import logging
 import os
-import signal
-import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +32,7 @@ from ..evaluation import (
 )
 from ..evaluation.orientation import turned
 from ..evaluation.scores import Mode
+from ..parallel import available_cpus, process_pool
 from ..structures import OccTargets
 
 _LISTED = 5  # samples named in an error
@@ -169,40 +167,21 @@ def _score_scenes(
     job: SavedPredictions, index: KeyFrameIndex, parts: Path, workers: int | None
 ) -> Iterator[EvaluationState]:
     """Counts of every scene, read from `parts` where they are there already."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     parts.mkdir(parents=True, exist_ok=True)
     scenes = range(len(index.scene_names))
-    count = min(workers or available, len(scenes))
-    with (
-        tqdm(total=len(scenes), unit="scene", desc="scored") as bar,
-        ProcessPoolExecutor(count, context, _prepare_process) as pool,
-    ):
-        futures = [pool.submit(_score_scene, job, scene, parts) for scene in scenes]
-        try:
-            for future in as_completed(futures):
-                state, warning = future.result()
-                if warning:
-                    print_log(warning, logger="current", level=30)
-                bar.update()
-                yield state
-        except BrokenProcessPool as error:
-            raise DataError(
-                "a scoring process was killed, most likely because memory ran out",
-                found=str(error),
-                fix="lower --workers and run the same command again; counted scenes are kept",
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _prepare_process() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its processes
-    torch.set_num_threads(1)
+    count = max(1, min(available_cpus() if workers is None else workers, len(scenes)))
+    with tqdm(total=len(scenes), unit="scene", desc="scored") as bar, process_pool(count, "scores scenes") as pool:
+        for future in as_completed([pool.submit(_score_scene, job, scene, parts) for scene in scenes]):
+            state, warning = future.result()
+            if warning:
+                print_log(warning, logger="current", level=logging.WARNING)
+            bar.update()
+            yield state
 
 
 def _score_scene(job: SavedPredictions, scene: int, parts: Path) -> tuple[EvaluationState, str | None]:
     """Counts of one scene, and a warning where predictions look turned."""
+    torch.set_num_threads(1)  # there is a process for every CPU
     index, labels = job.opened()
     rows = index.frames_of(scene)
     name = str(index.scene_names[scene])

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import shutil
-import signal
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import as_completed
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from ...errors import ConfigError, DataError
+from ...parallel import available_cpus, process_pool
 from ...structures import OCC3D_NUSCENES
 from .files import write_json
 from .keyframe import OCC3D_GRID, PROGRESS, KeyFrameTask, evaluation_rays, write_keyframe
@@ -120,8 +117,7 @@ def _claim(root: Path, marker: dict) -> bool:
 
 
 def _write_frames(tasks: list[KeyFrameTask], total: int, workers: int | None, progress: bool) -> None:
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = max(1, min(available if workers is None else workers, len(tasks)))
+    count = max(1, min(available_cpus() if workers is None else workers, len(tasks)))
     bar = tqdm(
         total=total,
         initial=total - len(tasks),
@@ -138,26 +134,10 @@ def _write_frames(tasks: list[KeyFrameTask], total: int, workers: int | None, pr
 def _in_parallel(tasks: list[KeyFrameTask], workers: int) -> Iterator[None]:
     """Write key frames in several processes; yields after each of them."""
     evaluation_rays()
-    fork = sys.platform == "linux"  # elsewhere forking is unsafe or impossible
-    context = multiprocessing.get_context("fork" if fork else "spawn")
-    with ProcessPoolExecutor(workers, context, _leave_interrupts_to_parent) as pool:
+    with process_pool(workers, "writes key frames") as pool:
         list(pool.map(_compile, range(2)))
-        futures = [pool.submit(write_keyframe, task) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise DataError(
-                "a process that writes key frames was killed",
-                found=str(error),
-                fix="free memory or lower --workers, then run the same command again; finished frames are kept",
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts_to_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for future in as_completed([pool.submit(write_keyframe, task) for task in tasks]):
+            yield future.result()
 
 
 def _compile(part: int) -> None:
