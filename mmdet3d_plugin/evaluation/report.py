@@ -142,7 +142,7 @@ def class_cell(score: ClassScore | None) -> str:
         return ""
     if score.status == "absent_in_both":
         return "absent"
-    mark = {"ok": "", "absent_in_truth": " (no truth)", "absent_in_prediction": " (never predicted)"}[score.status]
+    mark = {"ok": "", "absent_in_truth": " (no truth)", "absent_in_prediction": " (missed)"}[score.status]
     return f"{100 * score.value:.2f}{mark}"
 
 
