@@ -23,24 +23,25 @@ def _away(cell, size, step):
 
 
 @triton.jit
+def _load_axes(table, ray, valid):
+    """Rows of an [M, 3] table, one tensor per axis; zero where not `valid`."""
+    x = tl.load(table + 3 * ray, mask=valid, other=0)
+    y = tl.load(table + 3 * ray + 1, mask=valid, other=0)
+    z = tl.load(table + 3 * ray + 2, mask=valid, other=0)
+    return x, y, z
+
+
+@triton.jit
 def _march(
     bits, start, steps, first, between, out_cell, out_leave, out_entered, count, width, height, depth, volumes,
     BLOCK: tl.constexpr, BLOCK_V: tl.constexpr, MAX_STEPS: tl.constexpr,
 ):  # fmt: skip
     ray = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     valid = ray < count
-    x = tl.load(start + 3 * ray, mask=valid, other=0)
-    y = tl.load(start + 3 * ray + 1, mask=valid, other=0)
-    z = tl.load(start + 3 * ray + 2, mask=valid, other=0)
-    step_x = tl.load(steps + 3 * ray, mask=valid, other=1)
-    step_y = tl.load(steps + 3 * ray + 1, mask=valid, other=1)
-    step_z = tl.load(steps + 3 * ray + 2, mask=valid, other=1)
-    next_x = tl.load(first + 3 * ray, mask=valid, other=0.0)
-    next_y = tl.load(first + 3 * ray + 1, mask=valid, other=0.0)
-    next_z = tl.load(first + 3 * ray + 2, mask=valid, other=0.0)
-    delta_x = tl.load(between + 3 * ray, mask=valid, other=0.0)
-    delta_y = tl.load(between + 3 * ray + 1, mask=valid, other=0.0)
-    delta_z = tl.load(between + 3 * ray + 2, mask=valid, other=0.0)
+    x, y, z = _load_axes(start, ray, valid)
+    step_x, step_y, step_z = _load_axes(steps, ray, valid)
+    next_x, next_y, next_z = _load_axes(first, ray, valid)
+    delta_x, delta_y, delta_z = _load_axes(between, ray, valid)
 
     volume = tl.arange(0, BLOCK_V)[None, :]
     last = tl.zeros((BLOCK, BLOCK_V), dtype=tl.int32)

@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from kernel_process import check_kernels
 
 pytest.importorskip("triton", reason="triton is not installed")
 
 
-def check_equivalence(device: str, **environment: str) -> None:
-    """Run `triton_ray_casting.py` in a new process: Triton decides on its interpreter when it is imported."""
-    file = Path(__file__).with_name("triton_ray_casting.py")
-    inherited = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
-    result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", str(file)],
-        env=inherited | environment | {"OCCSTUDIO_KERNEL_DEVICE": device, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        cwd=file.parents[2],
-    )
-    assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-2000:]
-    assert " passed" in result.stdout
-    assert "skipped" not in result.stdout
+FILE = Path(__file__).with_name("triton_ray_casting.py")
 
 
 def test_bits_of_the_reference_in_the_interpreter():
-    check_equivalence("cpu", TRITON_INTERPRET="1")
+    check_kernels(FILE, "cpu", TRITON_INTERPRET="1")
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_bits_of_the_reference_on_a_gpu():
-    check_equivalence("cuda")
+    check_kernels(FILE, "cuda")
 
 
 @pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="the interpreter replaces the compiler")

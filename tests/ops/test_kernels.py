@@ -4,41 +4,27 @@ from __future__ import annotations
 
 import importlib
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from kernel_process import check_kernels
 
 pytest.importorskip("triton", reason="triton is not installed")
 OPS = ("voxel_pool", "trilinear_splat")
 
 
-def check_equivalence(device: str, **environment: str) -> None:
-    """Run `kernel_equivalence.py` in a new process: Triton decides on its interpreter when it is imported."""
-    file = Path(__file__).with_name("kernel_equivalence.py")
-    inherited = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
-    result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", str(file)],
-        env=inherited | environment | {"OCCSTUDIO_KERNEL_DEVICE": device, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        cwd=file.parents[2],
-    )
-    assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-2000:]
-    assert " passed" in result.stdout
-    assert "skipped" not in result.stdout
+FILE = Path(__file__).with_name("kernel_equivalence.py")
 
 
 def test_kernels_match_references_in_the_interpreter():
-    check_equivalence("cpu", TRITON_INTERPRET="1")
+    check_kernels(FILE, "cpu", TRITON_INTERPRET="1")
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_kernels_match_references_on_a_gpu():
-    check_equivalence("cuda")
+    check_kernels(FILE, "cuda")
 
 
 @pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="the interpreter replaces the compiler")
