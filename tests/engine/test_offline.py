@@ -77,6 +77,18 @@ def test_the_number_of_processes_changes_nothing(predictions, score):
         assert all(other.counts[k].tobytes() == v.tobytes() for k, v in results[0].counts.items())
 
 
+def test_flow_sums_do_not_depend_on_the_number_of_processes(tiny_world, tmp_path, score):
+    save_truth(tiny_world, "openocc", tmp_path / "flow")
+    for number, path in enumerate(sorted((tmp_path / "flow").glob("*/*.npz"))):
+        with np.load(path) as file:
+            noise = np.random.default_rng(number).normal(size=file["flow"].shape)
+            np.savez_compressed(path, semantics=file["semantics"], flow=(file["flow"] + noise).astype(np.float16))
+    options = {"labels": "openocc", "metrics": ("flow",)}
+    one, two = (score(tmp_path / "flow", f"{n}.json", workers=n, **options) for n in (1, 2))
+    assert one.metrics["mAVE"] > 0.5
+    assert all(two.counts[k].tobytes() == v.tobytes() for k, v in one.counts.items())
+
+
 def test_layouts_of_other_programs(predictions, tmp_path, score):
     expected = score(predictions).metrics
     flat, nested = tmp_path / "flat", tmp_path / "nested"
