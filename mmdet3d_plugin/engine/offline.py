@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from ..datasets.checks import find_root, require_label_files
 from ..datasets.index import KeyFrameIndex, load_index
-from ..datasets.labels import LabelSet, open_labels
+from ..datasets.labels import LabelSet, label_set
 from ..datasets.splits import split_scenes
 from ..errors import DataError
 from ..evaluation import (
@@ -63,7 +63,7 @@ class SavedPredictions:
         """Key frames of the split, and the reader of their labels."""
         tables = load_index(self.root, self.version)
         scenes = split_scenes(self.root, self.version, self.split, tables.scene_names.tolist())
-        return tables.select(scenes), open_labels(self.root, self.labels)[1]
+        return tables.select(scenes), label_set(self.labels)
 
 
 def score_predictions(
@@ -102,16 +102,16 @@ def score_predictions(
     """
     out, folder = Path(out), find_root(root, version)
     job = SavedPredictions(find_predictions(predictions), folder, version, split, labels, tuple(metrics), mode)
-    index, label_set = job.opened()
-    OccupancyEvaluator(label_set.space, label_set.grid, job.metrics, mode)  # refuses metrics before any work
+    index, reader = job.opened()
+    OccupancyEvaluator(reader.space, reader.grid, job.metrics, mode)  # refuses metrics before any work
     _require_predictions(job, index, Path(predictions))
-    require_label_files(label_set, folder, [index.name(row) for row in range(len(index))])
+    require_label_files(reader, folder, [index.name(row) for row in range(len(index))])
     parts = out.with_name(f"{out.name}.parts")
     state = merge_states(_score_scenes(job, index, parts, workers))
     state.check_complete(index.token.tolist())
     protocol = Protocol.from_state(
         state,
-        label_set.grid,
+        reader.grid,
         dataset=f"NuScenesOccDataset {version} {split}",
         synthetic=(folder / "SYNTHETIC.json").is_file(),
         training_mask="unknown",

@@ -10,7 +10,7 @@ import pytest
 
 from mmdet3d_plugin import cli
 from mmdet3d_plugin.datasets.index import load_index
-from mmdet3d_plugin.datasets.labels import open_labels
+from mmdet3d_plugin.datasets.labels import label_set
 from mmdet3d_plugin.engine import offline, score_predictions
 from mmdet3d_plugin.errors import ConfigError, DataError, EvaluationError
 from mmdet3d_plugin.evaluation import read_result, write_prediction
@@ -20,7 +20,7 @@ VERSION = "v1.0-mini"
 
 def save_truth(world: Path, name: str, folder: Path) -> None:
     """The labels themselves as predictions of the training scenes; ignored voxels as free, no flow as rest."""
-    _, labels = open_labels(world, name)
+    labels = label_set(name)
     index = load_index(world.resolve(), VERSION)
     train = json.loads((world / "splits.json").read_text())["train"]
     for row in range(len(index)):
@@ -145,6 +145,8 @@ def test_what_cannot_be_scored_is_refused_at_the_door(predictions, tmp_path, sco
         score(predictions, labels="occ4d")
     with pytest.raises(ConfigError, match="flow"):
         score(predictions, metrics=("flow",))
+    with pytest.raises(DataError, match=r"nuScenes-Occupancy-v0\.1 does not exist"):
+        score(predictions, labels="openoccupancy")
     with pytest.raises(DataError, match="holds no predictions"):
         score(tmp_path / "nothing")
     np.savez(sorted(predictions.glob("*/*.npz"))[0], semantics=np.full((200, 200, 16), 18, np.uint8))

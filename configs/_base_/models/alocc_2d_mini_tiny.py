@@ -32,7 +32,7 @@ model = dict(
     ),
     losses=[
         dict(type="MaskLoss", num_points=6272),
-        # These two let classes emerge within hundreds of samples that MaskLoss alone needs thousands for.
+        # Beside MaskLoss, so that classes emerge within a short training.
         dict(type="VoxelCrossEntropy", weight=5.0),
         dict(type="LovaszSoftmax", weight=2.0, num_voxels=50000),
         dict(type="ImageSemanticsLoss", num_points=264),

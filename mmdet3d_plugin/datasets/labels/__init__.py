@@ -18,6 +18,22 @@ LABEL_SETS: dict[str, tuple[type[LabelSet], dict[str, Any]]] = {
 """Annotations by the names that commands take, as they are read for evaluation."""
 
 
+def label_set(name: str, **options: Any) -> LabelSet:
+    """The reader of an annotation on the grid of its files.
+
+    Args:
+        name: one of `LABEL_SETS`.
+        options: further arguments of its class.
+
+    Raises:
+        ConfigError: there is no such annotation.
+    """
+    if name not in LABEL_SETS:
+        raise ConfigError(f"no annotation {name!r}", expected=closest(name, LABEL_SETS))
+    kind, defaults = LABEL_SETS[name]
+    return kind(kind.native_grid, **defaults, **options)
+
+
 def open_labels(ground_truth: Path, name: str) -> tuple[Path, LabelSet]:
     """Root of a data set and the reader of its labels.
 
@@ -29,15 +45,12 @@ def open_labels(ground_truth: Path, name: str) -> tuple[Path, LabelSet]:
         ConfigError: there is no such annotation.
         DataError: there is no such folder.
     """
-    if name not in LABEL_SETS:
-        raise ConfigError(f"no annotation {name!r}", expected=closest(name, LABEL_SETS))
+    labels = label_set(name)
     if not ground_truth.is_dir():
         raise DataError(f"ground truth folder {ground_truth} does not exist")
-    kind, options = LABEL_SETS[name]
-    labels = kind(kind.native_grid, **options)
     if (ground_truth / labels.folder).is_dir():
         return ground_truth, labels
-    return ground_truth.parent, kind(kind.native_grid, folder=ground_truth.name, **options)
+    return ground_truth.parent, label_set(name, folder=ground_truth.name)
 
 
 __all__ = [
@@ -49,5 +62,6 @@ __all__ = [
     "OpenOccLabels",
     "OpenOccupancyLabels",
     "SurroundOccLabels",
+    "label_set",
     "open_labels",
 ]
