@@ -27,20 +27,20 @@ VALIDATION_FRAMES = 6019
 
 
 def street(seed: int) -> np.ndarray:
-    """[X, Y, Z] labels: ground, walls of houses along a road, and boxes of every other class."""
+    """[X, Y, Z] labels: ground, rows of houses and trees along streets, and boxes of every other class."""
     rng = np.random.default_rng(seed)
     labels = np.full(GRID.shape, SPACE.free, np.uint8)
     labels[:, :, 2] = SPACE.index("driveable_surface")
-    for side in (0, 150):
+    for side in (0, 125):
         for start in range(0, 200, 25):
-            depth = int(rng.integers(10, 50))
-            wall = slice(side, side + depth) if side == 0 else slice(200 - depth, 200)
-            labels[start : start + 20, wall, 3:] = SPACE.index("manmade")
-    for _ in range(60):
+            depth = int(rng.integers(45, 85))
+            row = slice(side, side + depth) if side == 0 else slice(200 - depth, 200)
+            labels[start : start + 21, row, 3:] = SPACE.index("manmade")
+    for _ in range(120):
         x, y = rng.integers(5, 190, 2)
         size = rng.integers(1, 11, 2)
-        labels[x : x + size[0], y : y + size[1], 3 : 3 + int(rng.integers(2, 6))] = rng.integers(0, SPACE.free)
-    labels[96:104, 96:104, 3:8] = SPACE.free  # the car with the sensor
+        labels[x : x + size[0], y : y + size[1], 3 : 3 + int(rng.integers(2, 8))] = rng.integers(0, SPACE.free)
+    labels[20:180, 96:104, 3:8] = SPACE.free  # where the car drives
     return labels
 
 

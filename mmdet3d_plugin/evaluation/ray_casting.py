@@ -25,7 +25,7 @@ Start = Literal["truncate", "floor"]
 Precision = Literal["double", "single"]
 
 MAX_CELLS = 1001  # cells that a ray visits at most, also outside of the volume (spec/metrics 5.3)
-MAX_VOLUMES = 8  # volumes in one call: the compiled implementation keeps one bit for each
+MAX_VOLUMES = 7  # volumes in one call: a bit of a byte for each, and one for the wall around them
 _NUM_AZIMUTHS = 360
 _LAST_PITCH = 0.21  # rad; the first pitch at or above it is the last one
 _DOUBLE_MAX = torch.finfo(torch.float64).max
@@ -57,7 +57,8 @@ class RayHits:
         Returns:
             [K, R] in the dtype of the volume.
         """
-        return volume.reshape(-1)[self.cell[index].long()]
+        cell = self.cell[index]
+        return volume.reshape(-1).index_select(0, cell.reshape(-1)).view(cell.shape)
 
 
 @lru_cache(maxsize=1)
@@ -113,7 +114,7 @@ def cast_rays(
     volume, or after `MAX_CELLS` cells. It may start outside, and in an occupied cell.
 
     Args:
-        occupied: [V, Z, Y, X] bool volumes over the grid, V <= 8.
+        occupied: [V, Z, Y, X] bool volumes over the grid, V <= 7.
         origins: [K, 3] float64, metres, frame of the grid.
         rays: [R, 3] float32, displacement from the origin to a second point of the ray, metres.
         grid: grid of cubic voxels.
@@ -141,12 +142,12 @@ def cast_rays(
     # The published rule takes the corner and the voxel edge as float32 numbers and computes with them in
     # float64.
     device = occupied.device
-    lower = torch.tensor(grid.lower, dtype=torch.float32, device=device)
+    lower = torch.tensor(grid.lower, dtype=torch.float32, device=device)[:, None]
     edge = torch.tensor(grid.voxel_size[0], dtype=torch.float32, device=device)
     dtype = torch.float64 if precision == "double" else torch.float32
-    first = origins.to(device, dtype)[:, None]
-    second = first + rays.to(device, torch.float32).to(dtype)
-    ends = [((p - lower.to(dtype)) / edge.to(dtype)).float() for p in (first, second)]
+    first = origins.to(device, dtype)[:, :, None]
+    second = first + rays.to(device, torch.float32).T.to(dtype)
+    ends = [(p - lower.to(dtype)).div_(edge.to(dtype)).float() for p in (first, second)]
     cell, exit_distance, entered = march(occupied, ends[0], ends[1], start == "floor")
     return RayHits(cell, exit_distance * edge, entered)
 
@@ -185,9 +186,9 @@ class Rays(NamedTuple):
 
 
 def prepare(first: Tensor, second: Tensor, floor: bool) -> Rays:
-    """Rays from the continuous indices of their ends, float32 [K, 1, 3] and [K, R, 3]."""
-    start = first.double().expand(-1, second.shape[1], -1).reshape(-1, 3)
-    end = second.double().reshape(-1, 3)
+    """Rays from the continuous indices of their ends, float32 [K, 3, 1] and [K, 3, R]."""
+    start = first.double().expand_as(second).transpose(1, 2).reshape(-1, 3)
+    end = second.double().transpose(1, 2).reshape(-1, 3)
     span = end - start
     length = torch.sqrt(span[:, 0] * span[:, 0] + span[:, 1] * span[:, 1] + span[:, 2] * span[:, 2])
     direction = span / length[:, None]
@@ -203,8 +204,8 @@ def _march(occupied: Tensor, first: Tensor, second: Tensor, floor: bool) -> tupl
 
     Args:
         occupied: [V, Z, Y, X] bool.
-        first: [K, 1, 3] float32 origins, continuous index along x, y, z.
-        second: [K, R, 3] float32 second points of the rays, continuous index.
+        first: [K, 3, 1] float32 origins, continuous index along x, y, z.
+        second: [K, 3, R] float32 second points of the rays, continuous index.
         floor: floor instead of truncate the index of the start cell.
 
     Returns:
@@ -214,7 +215,7 @@ def _march(occupied: Tensor, first: Tensor, second: Tensor, floor: bool) -> tupl
     shape = torch.tensor(occupied.shape[:0:-1], device=device)  # X, Y, Z
     stride = torch.stack((torch.ones_like(shape[0]), shape[0], shape[0] * shape[1]))
     lookup = occupied.reshape(volumes, -1)
-    origins, rays = second.shape[:2]
+    origins, _, rays = second.shape
     count = origins * rays
     cell, step, upcoming, delta = prepare(first, second, floor)
 

@@ -94,5 +94,5 @@ def march_volumes(occupied: Tensor, first: Tensor, second: Tensor, floor: bool) 
             count, width, height, depth, volumes,
             BLOCK=_BLOCK, BLOCK_V=triton.next_power_of_2(volumes), MAX_STEPS=MAX_CELLS,
         )  # fmt: skip
-    size = (volumes, *second.shape[:2])
+    size = (volumes, len(second), second.shape[2])
     return cell.view(size), leave.view(size), entered.view(size[1:]).bool()
