@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import EvaluationError
@@ -26,7 +26,7 @@ def compare_files(paths: Sequence[str | Path], *, anyway: bool = False) -> str:
     repeated = {str(path) for path in paths if list(paths).count(path) > 1}
     if repeated:
         raise EvaluationError("a result file is given twice", found=", ".join(sorted(repeated)))
-    blocks = _by_protocol({str(path): read_result(path) for path in paths})
+    blocks = by_protocol({str(path): read_result(path) for path in paths})
     if len(blocks) > 1 and not anyway:
         raise EvaluationError(
             "these numbers must not be compared: their protocols differ",
@@ -36,7 +36,8 @@ def compare_files(paths: Sequence[str | Path], *, anyway: bool = False) -> str:
     return "\n".join(_block(block) for block in blocks)
 
 
-def _by_protocol(results: dict[str, Result]) -> list[dict[str, Result]]:
+def by_protocol(results: Mapping[str, Result]) -> list[dict[str, Result]]:
+    """Named results in blocks of equal protocols; blocks and names stay in the order given."""
     blocks: list[dict[str, Result]] = []
     for name, result in results.items():
         for block in blocks:
@@ -46,6 +47,25 @@ def _by_protocol(results: dict[str, Result]) -> list[dict[str, Result]]:
         else:
             blocks.append({name: result})
     return blocks
+
+
+def metric_rows(results: Mapping[str, Result]) -> list[list[str]]:
+    """Rows of a table with a column for each result: how the model came about, then every metric in its unit."""
+    described = [[field, *(str(getattr(r.protocol, field)) for r in results.values())] for field in DESCRIBING]
+    metrics = dict.fromkeys(metric for result in results.values() for metric in result.metrics)
+    rows = [
+        [metric, *(with_unit(metric, r.metrics[metric]) if metric in r.metrics else "" for r in results.values())]
+        for metric in metrics
+    ]
+    return [*described, *rows]
+
+
+def class_rows(results: Mapping[str, Result]) -> Iterator[tuple[str, list[list[str]]]]:
+    """Every metric that has values by class, with the rows of its table: a class each, a column for each result."""
+    for metric in dict.fromkeys(m for result in results.values() for m in result.classes):
+        scores = [{s.name: s for s in result.classes.get(metric, [])} for result in results.values()]
+        order = dict.fromkeys(name for by_name in scores for name in by_name)
+        yield metric, [[name, *(class_cell(by_name.get(name)) for by_name in scores)] for name in order]
 
 
 def _differences(blocks: Sequence[dict[str, Result]]) -> str:
@@ -60,23 +80,9 @@ def _differences(blocks: Sequence[dict[str, Result]]) -> str:
 
 
 def _block(results: dict[str, Result]) -> str:
-    """Two tables of results that share a protocol."""
-    names = list(results)
-    metrics = dict.fromkeys(metric for result in results.values() for metric in result.metrics)
-    rows = [
-        [metric, *(with_unit(metric, r.metrics[metric]) if metric in r.metrics else "" for r in results.values())]
-        for metric in metrics
-    ]
-    described = [[field, *(str(getattr(r.protocol, field)) for r in results.values())] for field in DESCRIBING]
+    """Tables of results that share a protocol."""
     title = next(iter(results.values())).protocol.title(with_profile=False)
-    return format_table(title, ["metric", *names], [*described, *rows]) + _classes(results)
-
-
-def _classes(results: dict[str, Result]) -> str:
-    text = ""
-    for metric in dict.fromkeys(m for result in results.values() for m in result.classes):
-        scores = [{s.name: s for s in result.classes.get(metric, [])} for result in results.values()]
-        order = dict.fromkeys(name for by_name in scores for name in by_name)
-        rows = [[name, *(class_cell(by_name.get(name)) for by_name in scores)] for name in order]
+    text = format_table(title, ["metric", *results], metric_rows(results))
+    for metric, rows in class_rows(results):
         text += format_table(f"{metric} by class, %", ["class", *results], rows)
     return text
