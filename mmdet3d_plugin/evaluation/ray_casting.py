@@ -28,7 +28,7 @@ MAX_CELLS = 1001  # cells that a ray visits at most, also outside of the volume 
 MAX_VOLUMES = 7  # volumes in one call: a bit of a byte for each, and one for the wall around them
 _NUM_AZIMUTHS = 360
 _LAST_PITCH = 0.21  # rad; the first pitch at or above it is the last one
-_DOUBLE_MAX = torch.finfo(torch.float64).max
+DOUBLE_MAX = torch.finfo(torch.float64).max
 
 
 @dataclass
@@ -61,15 +61,16 @@ class RayHits:
         return volume.reshape(-1).index_select(0, cell.reshape(-1)).view(cell.shape)
 
 
-@lru_cache(maxsize=1)
-def _ray_table() -> Tensor:
+@lru_cache(maxsize=4)
+def ray_table(device: torch.device) -> Tensor:
+    """The table that `lidar_rays` copies, made once for each device; not to be written to."""
     pitches = [-(math.pi / 2 - math.atan(k + 1)) for k in range(10)]
     step = pitches[-1] - pitches[-2]
     while pitches[-1] < _LAST_PITCH:
         pitches.append(pitches[-1] + step)
     azimuths = [math.radians(degree) for degree in range(_NUM_AZIMUTHS)]
     rows = [(math.cos(p) * math.cos(a), math.cos(p) * math.sin(a), math.sin(p)) for p in pitches for a in azimuths]
-    return torch.tensor(rows, dtype=torch.float64).to(torch.float32)
+    return torch.tensor(rows, dtype=torch.float64).to(torch.float32).to(device)
 
 
 def lidar_rays() -> Tensor:
@@ -81,7 +82,7 @@ def lidar_rays() -> Tensor:
     Returns:
         [14040, 3] float32 unit vectors along the axes of the ego frame, pitch-major.
     """
-    return _ray_table().clone()
+    return ray_table(torch.device("cpu")).clone()
 
 
 def numba_available() -> bool:
@@ -139,17 +140,23 @@ def cast_rays(
         if occupied.device.type != "cpu":
             raise EvaluationError("the numba ray caster runs on CPU", found=occupied.device, fix="use backend='torch'")
         from .ray_casting_numba import march_volumes as march
-    # The published rule takes the corner and the voxel edge as float32 numbers and computes with them in
-    # float64.
     device = occupied.device
-    lower = torch.tensor(grid.lower, dtype=torch.float32, device=device)[:, None]
-    edge = torch.tensor(grid.voxel_size[0], dtype=torch.float32, device=device)
     dtype = torch.float64 if precision == "double" else torch.float32
+    lower, edge = _corner_and_edge(grid, device, dtype)
     first = origins.to(device, dtype)[:, :, None]
-    second = first + rays.to(device, torch.float32).T.to(dtype)
-    ends = [(p - lower.to(dtype)).div_(edge.to(dtype)).float() for p in (first, second)]
+    second = first + rays.to(device, torch.float32).T
+    ends = [(p - lower).div_(edge).float() for p in (first, second)]
     cell, exit_distance, entered = march(occupied, ends[0], ends[1], start == "floor")
-    return RayHits(cell, exit_distance * edge, entered)
+    return RayHits(cell, exit_distance.mul_(edge.float()), entered)
+
+
+@lru_cache(maxsize=8)
+def _corner_and_edge(grid: VoxelGrid, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Lower corner [3, 1] and voxel edge [] in metres. The published rule takes both as float32 numbers, whatever it
+    computes in; kept on the device, so that no frame waits for a copy."""
+    lower = torch.tensor(grid.lower, dtype=torch.float32)[:, None]
+    edge = torch.tensor(grid.voxel_size[0], dtype=torch.float32)
+    return lower.to(device, dtype), edge.to(device, dtype)
 
 
 def _check(occupied: Tensor, origins: Tensor, rays: Tensor, grid: VoxelGrid) -> None:
@@ -165,11 +172,12 @@ def _check(occupied: Tensor, origins: Tensor, rays: Tensor, grid: VoxelGrid) -> 
     for name, value in (("origins", origins), ("rays", rays)):
         if value.dim() != 2 or value.shape[1] != 3:
             raise EvaluationError(f"{name} of rays need three columns", found=tuple(value.shape), expected="(N, 3)")
-        if not bool(torch.isfinite(value).all()):
+        known = value is ray_table(value.device)  # asking a GPU would stop it once a frame
+        if not known and not bool(torch.isfinite(value).all()):
             raise EvaluationError(f"{name} of rays hold a value that is not finite")
 
 
-class Rays(NamedTuple):
+class _Rays(NamedTuple):
     """M rays before their first step, [M, 3] along x, y, z; voxels.
 
     Attributes:
@@ -185,7 +193,7 @@ class Rays(NamedTuple):
     delta: Tensor
 
 
-def prepare(first: Tensor, second: Tensor, floor: bool) -> Rays:
+def _prepare(first: Tensor, second: Tensor, floor: bool) -> _Rays:
     """Rays from the continuous indices of their ends, float32 [K, 3, 1] and [K, 3, R]."""
     start = first.double().expand_as(second).transpose(1, 2).reshape(-1, 3)
     end = second.double().transpose(1, 2).reshape(-1, 3)
@@ -195,8 +203,8 @@ def prepare(first: Tensor, second: Tensor, floor: bool) -> Rays:
     cell = (torch.floor(start) if floor else torch.trunc(start)).long()
     step = torch.where(direction >= 0, 1, -1)
     moving = direction != 0
-    upcoming = torch.where(moving, (cell + (step > 0) - start) / direction, _DOUBLE_MAX)
-    return Rays(cell, step, upcoming, torch.where(moving, step / direction, _DOUBLE_MAX))
+    upcoming = torch.where(moving, (cell + (step > 0) - start) / direction, DOUBLE_MAX)
+    return _Rays(cell, step, upcoming, torch.where(moving, step / direction, DOUBLE_MAX))
 
 
 def _march(occupied: Tensor, first: Tensor, second: Tensor, floor: bool) -> tuple[Tensor, Tensor, Tensor]:
@@ -217,7 +225,7 @@ def _march(occupied: Tensor, first: Tensor, second: Tensor, floor: bool) -> tupl
     lookup = occupied.reshape(volumes, -1)
     origins, _, rays = second.shape
     count = origins * rays
-    cell, step, upcoming, delta = prepare(first, second, floor)
+    cell, step, upcoming, delta = _prepare(first, second, floor)
 
     last = torch.zeros((volumes, count), dtype=torch.int64, device=device)
     leave = torch.full((volumes, count), -1.0, dtype=torch.float64, device=device)

@@ -1,7 +1,6 @@
 """The ray caster of `ray_casting.py` for GPUs: one thread follows one ray. Imported when it is used.
 
-Start cells and distances are prepared by PyTorch, one rounding per operation; the kernel only compares and adds, so
-that its bits are those of the reference whatever the compiler fuses.
+The kernel rounds after every operation, as the reference does: fused multiply-adds are switched off.
 """
 
 from __future__ import annotations
@@ -11,9 +10,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .ray_casting import MAX_CELLS, prepare
+from .ray_casting import DOUBLE_MAX, MAX_CELLS
 
 _BLOCK = 128  # rays per program
+_INFINITE = tl.constexpr(DOUBLE_MAX)
 
 
 @triton.jit
@@ -23,25 +23,35 @@ def _away(cell, size, step):
 
 
 @triton.jit
-def _load_axes(table, ray, valid):
-    """Rows of an [M, 3] table, one tensor per axis; zero where not `valid`."""
-    x = tl.load(table + 3 * ray, mask=valid, other=0)
-    y = tl.load(table + 3 * ray + 1, mask=valid, other=0)
-    z = tl.load(table + 3 * ray + 2, mask=valid, other=0)
-    return x, y, z
+def _axis(start, direction, FLOOR: tl.constexpr):
+    """Start cell, step, distance to the first face and between faces along one axis; voxels."""
+    down = tl.floor(start)
+    whole = down if FLOOR else tl.where(start < 0, -tl.floor(-start), down)
+    step = tl.where(direction >= 0, 1, -1)
+    moving = direction != 0
+    face = whole + tl.where(direction >= 0, 1.0, 0.0).to(tl.float64)
+    upcoming = tl.where(moving, (face - start) / direction, _INFINITE)
+    delta = tl.where(moving, step.to(tl.float64) / direction, _INFINITE)
+    return whole.to(tl.int32) + tl.zeros_like(step), step, upcoming, delta
 
 
 @triton.jit
 def _march(
-    bits, start, steps, first, between, out_cell, out_leave, out_entered, count, width, height, depth, volumes,
-    BLOCK: tl.constexpr, BLOCK_V: tl.constexpr, MAX_STEPS: tl.constexpr,
+    bits, first, second, out_cell, out_leave, out_entered, rays, width, height, depth, volumes,
+    FLOOR: tl.constexpr, BLOCK: tl.constexpr, BLOCK_V: tl.constexpr, MAX_STEPS: tl.constexpr,
 ):  # fmt: skip
-    ray = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    valid = ray < count
-    x, y, z = _load_axes(start, ray, valid)
-    step_x, step_y, step_z = _load_axes(steps, ray, valid)
-    next_x, next_y, next_z = _load_axes(first, ray, valid)
-    delta_x, delta_y, delta_z = _load_axes(between, ray, valid)
+    origin = tl.program_id(1)
+    index = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    valid = index < rays
+    start, end = first + 3 * origin, second + 3 * rays * origin + index
+    start_x, end_x = tl.load(start).to(tl.float64), tl.load(end, mask=valid, other=0).to(tl.float64)
+    start_y, end_y = tl.load(start + 1).to(tl.float64), tl.load(end + rays, mask=valid, other=0).to(tl.float64)
+    start_z, end_z = tl.load(start + 2).to(tl.float64), tl.load(end + 2 * rays, mask=valid, other=0).to(tl.float64)
+    span_x, span_y, span_z = end_x - start_x, end_y - start_y, end_z - start_z
+    length = tl.sqrt(span_x * span_x + span_y * span_y + span_z * span_z)
+    x, step_x, next_x, delta_x = _axis(start_x, span_x / length, FLOOR)
+    y, step_y, next_y, delta_y = _axis(start_y, span_y / length, FLOOR)
+    z, step_z, next_z, delta_z = _axis(start_z, span_z / length, FLOOR)
 
     volume = tl.arange(0, BLOCK_V)[None, :]
     last = tl.zeros((BLOCK, BLOCK_V), dtype=tl.int32)
@@ -71,28 +81,30 @@ def _march(
         z, next_z = tl.where(along_z, z + step_z, z), tl.where(along_z, next_z + delta_z, next_z)
         taken += 1
 
-    where = volume * count + ray[:, None]
+    ray = origin * rays + index
+    where = volume * tl.num_programs(1) * rays + ray[:, None]
     kept = valid[:, None] & (volume < volumes)
     tl.store(out_cell + where, last, mask=kept)
     tl.store(out_leave + where, leave.to(tl.float32), mask=kept)
-    tl.store(out_entered + ray, entered, mask=valid)
+    tl.store(out_entered + ray, entered.to(tl.uint8), mask=valid)
 
 
 def march_volumes(occupied: Tensor, first: Tensor, second: Tensor, floor: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Compiled twin of the reference traversal in `ray_casting.py`, same arguments and results."""
     volumes, depth, height, width = occupied.shape
-    rays = prepare(first, second, floor)
-    count = len(rays.cell)
-    weights = 1 << torch.arange(volumes, device=occupied.device)
-    bits = (occupied * weights.view(-1, 1, 1, 1)).sum(dim=0).to(torch.uint8).contiguous()
-    cell = torch.zeros((volumes, count), dtype=torch.int32, device=occupied.device)
-    leave = torch.full((volumes, count), -1.0, dtype=torch.float32, device=occupied.device)
-    entered = torch.zeros(count, dtype=torch.int32, device=occupied.device)
-    if count:
-        _march[(triton.cdiv(count, _BLOCK),)](
-            bits, rays.cell.int(), rays.step.int(), rays.upcoming, rays.delta, cell, leave, entered,
-            count, width, height, depth, volumes,
-            BLOCK=_BLOCK, BLOCK_V=triton.next_power_of_2(volumes), MAX_STEPS=MAX_CELLS,
+    origins, _, rays = second.shape
+    bits = occupied[0].view(torch.uint8)
+    for index in range(1, volumes):
+        bits = bits | occupied[index].view(torch.uint8) << index
+    size, device = (volumes, origins, rays), occupied.device
+    cell = torch.empty(size, dtype=torch.int32, device=device)
+    leave = torch.empty(size, dtype=torch.float32, device=device)
+    entered = torch.empty(size[1:], dtype=torch.uint8, device=device)
+    if origins * rays:
+        _march[(triton.cdiv(rays, _BLOCK), origins)](
+            bits.contiguous(), first.contiguous(), second.contiguous(), cell, leave, entered,
+            rays, width, height, depth, volumes,
+            FLOOR=floor, BLOCK=_BLOCK, BLOCK_V=triton.next_power_of_2(volumes), MAX_STEPS=MAX_CELLS,
+            enable_fp_fusion=False,
         )  # fmt: skip
-    size = (volumes, len(second), second.shape[2])
-    return cell.view(size), leave.view(size), entered.view(size[1:]).bool()
+    return cell, leave, entered.view(torch.bool)

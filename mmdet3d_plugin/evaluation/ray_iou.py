@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..structures import LabelSpace, VoxelGrid
-from .ray_casting import Precision, RayHits, Start, cast_rays, lidar_rays
+from .ray_casting import Precision, RayHits, Start, cast_rays, ray_table
 from .scores import ClassScore, Mode, class_scores, iou, mean
 
 Counts = dict[str, np.ndarray]
@@ -68,7 +68,7 @@ def cast_frame(
     """
     occupied = torch.stack((truth, prediction)).bitwise_xor_(space.free).bool()  # `!= free`, an eighth of the time
     start: Start = "truncate" if mode == "published" else "floor"
-    hits = cast_rays(occupied, origins, lidar_rays(), grid, start=start, precision=precision)
+    hits = cast_rays(occupied, origins, ray_table(truth.device), grid, start=start, precision=precision)
     truth_label = hits.gather(truth, _TRUTH).reshape(-1)
     error = (hits.distance[_PREDICTION] - hits.distance[_TRUTH]).abs().reshape(-1)
     scored = (truth_label ^ space.free).bool()

@@ -34,10 +34,12 @@ def test_compiles_for_a_gpu():
 
     from mmdet3d_plugin.evaluation.ray_casting_triton import _march
 
-    constants = {"BLOCK": 128, "BLOCK_V": 2, "MAX_STEPS": 1001}
-    pointers = {"bits": "*u8", "start": "*i32", "steps": "*i32", "first": "*fp64", "between": "*fp64"}
-    pointers |= {"out_cell": "*i32", "out_leave": "*fp32", "out_entered": "*i32"}
+    constants = {"FLOOR": False, "BLOCK": 128, "BLOCK_V": 2, "MAX_STEPS": 1001}
+    pointers = {"bits": "*u8", "first": "*fp32", "second": "*fp32"}
+    pointers |= {"out_cell": "*i32", "out_leave": "*fp32", "out_entered": "*u8"}
     signature = {n: "constexpr" if n in constants else pointers.get(n, "i32") for n in _march.arg_names}
-    compiled = triton.compile(ASTSource(_march, signature, constants), target=GPUTarget("cuda", 90, 32))
+    compiled = triton.compile(
+        ASTSource(_march, signature, constants), target=GPUTarget("cuda", 90, 32), options={"enable_fp_fusion": False}
+    )
     assert "fma.rn.f64" not in compiled.asm["ptx"]
     assert len(compiled.asm["cubin"]) > 0
