@@ -16,15 +16,7 @@ def find_root(root: str | Path, version: str) -> Path:
     Raises:
         DataError: the folder, or the folder of the tables in it, does not exist.
     """
-    candidates = [Path.cwd() / Path(root).expanduser(), PROJECT / Path(root).expanduser()]
-    found = next((path for path in candidates if path.is_dir()), None)
-    if found is None:
-        raise DataError(
-            f"data set folder {root} does not exist",
-            found=" and ".join(dict.fromkeys(f"no {path}" for path in candidates)),
-            expected=f"a folder with {version}/, samples/ and the labels",
-            fix="set `root`, or make a synthetic world: python tools/create_data.py synthetic",
-        )
+    found = find_folder(root, expected=f"a folder with {version}/, samples/ and the labels")
     if not (found / version).is_dir():
         versions = [p.name for p in found.iterdir() if (p / "sample.json").is_file()]
         raise DataError(
@@ -32,6 +24,24 @@ def find_root(root: str | Path, version: str) -> Path:
             found=f"versions {', '.join(sorted(versions))}" if versions else "no tables at all",
             expected=closest(version, versions) if versions else f"{version}/sample.json and the other tables",
             fix="set `version` of the data set, or unpack the metadata archive",
+        )
+    return found
+
+
+def find_folder(root: str | Path, expected: str) -> Path:
+    """Absolute path of a folder; a relative one is tried from the working directory, then the project.
+
+    Raises:
+        DataError: it does not exist; the message says what is expected there.
+    """
+    candidates = [Path.cwd() / Path(root).expanduser(), PROJECT / Path(root).expanduser()]
+    found = next((path for path in candidates if path.is_dir()), None)
+    if found is None:
+        raise DataError(
+            f"data set folder {root} does not exist",
+            found=" and ".join(dict.fromkeys(f"no {path}" for path in candidates)),
+            expected=expected,
+            fix="set `root`, or make a synthetic world: python tools/create_data.py synthetic",
         )
     return found.resolve()
 

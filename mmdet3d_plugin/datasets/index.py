@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..evaluation.origins import lidar_origins
+from ..evaluation.origins import scene_origins
 from ..geometry.transforms import Poses, pose_matrix
 from .labels.base import KeyFrameName
 from .tables import field, read_table
@@ -106,7 +106,7 @@ class KeyFrameIndex:
     def ray_origins(self, row: int) -> np.ndarray:
         """[K, 3] float64 origins of the evaluation rays of a key frame, metres, see `lidar_origins`."""
         frames = self.frames_of(int(self.scene[row]))
-        return lidar_origins(self.global_from_ego[frames], self.ego_from_lidar[frames], row - int(frames[0]))
+        return scene_origins(self.global_from_ego[frames], self.ego_from_lidar[frames])[row - int(frames[0])]
 
 
 @lru_cache(maxsize=4)

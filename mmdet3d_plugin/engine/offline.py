@@ -15,10 +15,11 @@ import torch
 from mmengine.logging import print_log
 from tqdm import tqdm
 
-from ..datasets.checks import find_root, require_label_files
+from ..datasets.checks import find_folder, find_root, require_label_files
 from ..datasets.index import KeyFrameIndex, load_index
-from ..datasets.labels import LabelSet, label_set
+from ..datasets.labels import LabelSet, Occ3DWaymoLabels, label_set
 from ..datasets.splits import split_scenes
+from ..datasets.waymo_frames import WaymoFrames
 from ..errors import DataError
 from ..evaluation import (
     EvaluationState,
@@ -36,6 +37,7 @@ from ..parallel import available_cpus, process_pool
 from ..structures import OccTargets
 
 _LISTED = 5  # samples named in an error
+Frames = KeyFrameIndex | WaymoFrames
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class SavedPredictions:
     Attributes:
         files: sample token -> file, see :func:`find_predictions`.
         root: folder of the data set.
-        version: folder of its tables.
+        version: folder of its tables; Occ3D-Waymo has none.
         split: "train", "val", ...
         labels: name of the annotation, one of `LABEL_SETS`.
         metrics, mode: as `OccupancyEvaluator` takes them.
@@ -59,11 +61,21 @@ class SavedPredictions:
     metrics: tuple[str, ...]
     mode: Mode
 
-    def opened(self) -> tuple[KeyFrameIndex, LabelSet]:
+    def opened(self) -> tuple[Frames, LabelSet]:
         """Key frames of the split, and the reader of their labels."""
+        reader = label_set(self.labels)
+        if isinstance(reader, Occ3DWaymoLabels):
+            return WaymoFrames.of_split(self.root, reader, self.split), reader
         tables = load_index(self.root, self.version)
         scenes = split_scenes(self.root, self.version, self.split, tables.scene_names.tolist())
-        return tables.select(scenes), label_set(self.labels)
+        return tables.select(scenes), reader
+
+    @property
+    def measured_on(self) -> str:
+        """Name of the data and its part."""
+        if self.labels == "occ3d-waymo":
+            return f"Occ3D-Waymo {self.split}"
+        return f"NuScenesOccDataset {self.version} {self.split}"
 
 
 def score_predictions(
@@ -87,7 +99,7 @@ def score_predictions(
         predictions: folder, see :func:`find_predictions`.
         root: folder of the data set.
         out: the result file (JSON).
-        version: folder of the tables, for example "v1.0-trainval".
+        version: folder of the tables, for example "v1.0-trainval"; not used for Occ3D-Waymo.
         split: "train", "val", ...
         labels: name of the annotation, one of `LABEL_SETS`.
         metrics, mode: as `OccupancyEvaluator` takes them.
@@ -100,7 +112,9 @@ def score_predictions(
         DataError: files or samples are missing, unknown or broken.
         EvaluationError: a prediction does not fit the grid or the label space.
     """
-    out, folder = Path(out), find_root(root, version)
+    out = Path(out)
+    waymo = labels == "occ3d-waymo"
+    folder = find_folder(root, "a folder with gts/validation/") if waymo else find_root(root, version)
     job = SavedPredictions(find_predictions(predictions), folder, version, split, labels, tuple(metrics), mode)
     index, reader = job.opened()
     OccupancyEvaluator(reader.space, reader.grid, job.metrics, mode)  # refuses metrics before any work
@@ -112,7 +126,7 @@ def score_predictions(
     protocol = Protocol.from_state(
         state,
         reader.grid,
-        dataset=f"NuScenesOccDataset {version} {split}",
+        dataset=job.measured_on,
         synthetic=(folder / "SYNTHETIC.json").is_file(),
         training_mask="unknown",
         profile="saved predictions",
@@ -145,26 +159,24 @@ def find_predictions(folder: str | Path) -> dict[str, Path]:
     return files
 
 
-def _require_predictions(job: SavedPredictions, index: KeyFrameIndex, folder: Path) -> None:
+def _require_predictions(job: SavedPredictions, index: Frames, folder: Path) -> None:
     wanted = index.token.tolist()
     missing, unknown = [t for t in wanted if t not in job.files], sorted(set(job.files) - set(wanted))
     if missing:
         raise DataError(
-            f"{folder} lacks predictions of the split {job.split!r} of {job.version}",
+            f"{folder} lacks predictions of {job.measured_on}",
             found=f"{len(missing)} of {len(wanted)} samples missing: {', '.join(missing[:_LISTED])}",
             fix="predict them, or name the split that was predicted",
         )
     if unknown:
         raise DataError(
-            f"{folder} holds predictions of samples that are not in the split {job.split!r} of {job.version}",
+            f"{folder} holds predictions of samples that are not in {job.measured_on}",
             found=f"{len(unknown)}: {', '.join(unknown[:_LISTED])}",
             fix="remove them, or name the split that was predicted",
         )
 
 
-def _score_scenes(
-    job: SavedPredictions, index: KeyFrameIndex, parts: Path, workers: int | None
-) -> list[EvaluationState]:
+def _score_scenes(job: SavedPredictions, index: Frames, parts: Path, workers: int | None) -> list[EvaluationState]:
     """Counts of every scene, read from `parts` where they are there already.
 
     In the order of the scenes, not of the processes: sums of velocity errors depend on it in their last bit.

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
+
 import numpy as np
 
 from ..errors import DataError
 
 MAX_ORIGINS = 8
+_SCENES_KEPT = 8  # samples of a scene are scored one after the other
+_kept: OrderedDict[bytes, tuple[np.ndarray, ...]] = OrderedDict()
 _HALF_RANGE = 39.0  # metres; origins closer than 1 m to the border of the 80 m volume are not used
 
 
@@ -48,3 +53,24 @@ def lidar_origins(global_from_ego: np.ndarray, ego_from_lidar: np.ndarray, refer
     if len(origins) > MAX_ORIGINS:
         origins = origins[np.rint(np.linspace(0, len(origins) - 1, MAX_ORIGINS)).astype(np.int64)]
     return origins
+
+
+def scene_origins(global_from_ego: np.ndarray, ego_from_lidar: np.ndarray) -> tuple[np.ndarray, ...]:
+    """`lidar_origins` of every key frame of a scene, computed once: kept under a checksum of all its poses.
+
+    Args:
+        global_from_ego, ego_from_lidar: [F, 4, 4] float64, see `lidar_origins`.
+
+    Returns:
+        F arrays [K, 3], not to be written to.
+
+    Raises:
+        DataError: as `lidar_origins`.
+    """
+    poses, mounts = np.ascontiguousarray(global_from_ego), np.ascontiguousarray(ego_from_lidar)
+    checksum = hashlib.sha256(poses.tobytes() + mounts.tobytes()).digest()
+    if checksum not in _kept:
+        _kept[checksum] = tuple(lidar_origins(poses, mounts, reference) for reference in range(len(poses)))
+        while len(_kept) > _SCENES_KEPT:
+            _kept.popitem(last=False)
+    return _kept[checksum]

@@ -8,6 +8,7 @@ import pytest
 from mmdet3d_plugin.datasets.labels import (
     KeyFrameName,
     Occ3DLabels,
+    Occ3DWaymoLabels,
     OpenOccLabels,
     OpenOccupancyLabels,
     SurroundOccLabels,
@@ -152,3 +153,41 @@ def test_grids_are_those_of_the_formats():
     assert VoxelGrid((-40, -40, -1), (40, 40, 5.4), SHAPE) == Occ3DLabels.native_grid == OpenOccLabels.native_grid
     assert SurroundOccLabels.native_grid.voxel_size == pytest.approx((0.5, 0.5, 0.5))
     assert OpenOccupancyLabels.native_grid.voxel_size == pytest.approx((0.2, 0.2, 0.2))
+
+
+WAYMO_NAME = KeyFrameName("1005", "1005", "1005012", "velodyne/1005012.bin", "1005012")
+
+
+def save_waymo(path: Path, free: int, **changes: np.ndarray) -> None:
+    arrays = {key: np.ones(SHAPE, np.uint8) for key in ("origin_voxel_state", "final_voxel_state", "infov")}
+    labels = np.full(SHAPE, free, np.uint8)
+    labels[1, 2, 3] = 9  # motorcycle
+    save_npz(path, **{"voxel_label": labels, "ego2global": np.eye(4), **arrays, **changes})
+
+
+@pytest.mark.parametrize("free", [23, 15])
+def test_waymo_axes_masks_and_both_free_ids(tmp_path, free):
+    labels = Occ3DWaymoLabels(Occ3DWaymoLabels.native_grid)
+    (path,) = labels.paths(tmp_path, WAYMO_NAME)
+    assert path == tmp_path / "gts/validation/005/012_04.npz"
+    camera, infov = np.ones(SHAPE, np.uint8), np.ones(SHAPE, np.uint8)
+    camera[0, 0, 0], infov[1, 2, 3] = 0, 0
+    save_waymo(path, free, final_voxel_state=camera, infov=infov)
+    scored = labels.load(tmp_path, WAYMO_NAME, training=False)
+    assert scored.occupancy[3, 2, 1] == 9
+    assert np.unique(scored.occupancy).tolist() == [9, 15]
+    assert (~scored.mask_camera).sum() == 2
+    assert not scored.mask_camera[0, 0, 0]
+    assert not scored.mask_camera[3, 2, 1]
+    trained = labels.load(tmp_path, WAYMO_NAME, training=True)
+    assert (trained.occupancy == 255).sum() == 2
+
+
+def test_waymo_labels_with_two_kinds_of_free_space_are_refused(tmp_path):
+    labels = Occ3DWaymoLabels(Occ3DWaymoLabels.native_grid)
+    (path,) = labels.paths(tmp_path, WAYMO_NAME)
+    mixed = np.full(SHAPE, 23, np.uint8)
+    mixed[0, 0, 0] = 15
+    save_waymo(path, 23, voxel_label=mixed)
+    with pytest.raises(DataError, match="two labels of free space"):
+        labels.load(tmp_path, WAYMO_NAME, training=False)

@@ -172,3 +172,36 @@ def test_command(tiny_world, predictions, tmp_path, capsys):
     assert cli.main([str(a) for a in arguments]) == 0
     assert "mIoU@camera" in capsys.readouterr().out
     assert read_result(out).protocol.frames == 8
+
+
+def test_occ3d_waymo(tmp_path):
+    """Two scenes; the prediction of one frame misses a vehicle of two voxels, one of them outside the field of view."""
+    shape, tokens = (200, 200, 16), ("1000000", "1000001", "1007000")
+    for i, token in enumerate(tokens):
+        labels, infov = np.full(shape, 23, np.uint8), np.ones(shape, np.uint8)
+        labels[:, :, 0], labels[120:122, 100, 3] = 13, 1  # road, a vehicle of two voxels
+        infov[121, 100, 3] = 0
+        pose = np.eye(4)
+        pose[0, 3] = 10.0 * i
+        path = tmp_path / "waymo" / "gts" / "validation" / token[1:4] / f"{token[4:]}_04.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        seen = np.ones(shape, np.uint8)
+        np.savez(
+            path, voxel_label=labels, origin_voxel_state=seen, final_voxel_state=seen, infov=infov, ego2global=pose
+        )
+        prediction = np.where(labels == 23, 15, labels).transpose(2, 1, 0).copy()
+        if i == 2:
+            prediction[prediction == 1] = 15
+        write_prediction(tmp_path / "predictions", token[:4], token, prediction)
+    options = ["--root", str(tmp_path / "waymo"), "--labels", "occ3d-waymo", "--metrics", "miou", "ray_iou"]
+    out = tmp_path / "result.json"
+    assert cli.main(["evaluate", str(tmp_path / "predictions"), *options, "--workers", "2", "--out", str(out)]) == 0
+    result = read_result(out)
+    assert result.protocol.dataset == "Occ3D-Waymo val"
+    assert result.protocol.frames == 3
+    vehicle = {name: scores[1].value for name, scores in result.classes.items()}
+    assert vehicle["IoU@camera"] == pytest.approx(2 / 3)
+    assert vehicle["IoU@all"] == pytest.approx(4 / 6)
+    assert result.metrics["mIoU@camera"] == pytest.approx((1 + 2 / 3) / 2)
+    assert 0.5 < result.metrics["RayIoU"] < 1.0
+    assert result.counts["rays_truth"][1] > result.counts["rays_predicted"][1] > 0

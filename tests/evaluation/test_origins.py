@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mmdet3d_plugin.errors import DataError
-from mmdet3d_plugin.evaluation import lidar_origins
+from mmdet3d_plugin.evaluation import lidar_origins, origins
+from mmdet3d_plugin.evaluation.origins import scene_origins
 
 
 def drive(positions, yaw=0.0):
@@ -56,3 +57,25 @@ def test_bad_poses_are_named():
         lidar_origins(drive([[0.0, 0.0]]), mounts(1), 1)
     with pytest.raises(DataError, match="not finite"):
         lidar_origins(drive([[0.0, np.nan]]), mounts(1), 0)
+
+
+def test_origins_of_a_scene_are_computed_once_for_the_same_poses(monkeypatch):
+    computed = []
+    monkeypatch.setattr(
+        origins, "lidar_origins", lambda *arguments: computed.append(arguments[2]) or lidar_origins(*arguments)
+    )
+    poses = drive([[7.0 + 3 * i, 1.0] for i in range(4)])
+    for reference in (0, 3, 0):
+        np.testing.assert_array_equal(
+            scene_origins(poses.copy(), mounts(4))[reference], lidar_origins(poses, mounts(4), reference)
+        )
+    assert computed == [0, 1, 2, 3]
+    poses[2, 0, 3] += 1e-9  # another drive, whatever the array
+    scene_origins(poses, mounts(4))
+    assert len(computed) == 8
+
+
+def test_few_scenes_are_kept():
+    for x in range(20):
+        scene_origins(drive([[float(x), 0.0]]), mounts(1))
+    assert len(origins._kept) == origins._SCENES_KEPT

@@ -8,12 +8,14 @@ from .base import KeyFrameName, LabelSet, LabelVolume
 from .occ3d import Occ3DLabels
 from .openocc import OpenOccLabels
 from .sparse import OpenOccupancyLabels, SurroundOccLabels
+from .waymo import Occ3DWaymoLabels
 
 LABEL_SETS: dict[str, tuple[type[LabelSet], dict[str, Any]]] = {
     "occ3d": (Occ3DLabels, {}),
     "openocc": (OpenOccLabels, {"mask": "none"}),
     "surroundocc": (SurroundOccLabels, {}),
     "openoccupancy": (OpenOccupancyLabels, {}),
+    "occ3d-waymo": (Occ3DWaymoLabels, {}),
 }
 """Annotations by the names that commands take, as they are read for evaluation."""
 
@@ -59,6 +61,7 @@ __all__ = [
     "LabelSet",
     "LabelVolume",
     "Occ3DLabels",
+    "Occ3DWaymoLabels",
     "OpenOccLabels",
     "OpenOccupancyLabels",
     "SurroundOccLabels",
