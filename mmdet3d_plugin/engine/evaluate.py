@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +59,13 @@ def evaluate(
 
     Whole scenes are dealt to the processes, so that histories are those of a single process; each sample is
     scored exactly once, which is asserted; only counts travel between processes. A process without a scene
-    waits.
+    waits. The counts of the scenes are added up in the order of the data set, whoever counted them: sums of
+    velocity errors depend on the order in their last bit.
 
     Args:
         model: its weights on rank 0 are used on all processes.
         dataset: key frames with targets and, for the ray metric, ray origins.
-        evaluator: without counts so far.
+        evaluator: says what is counted; it forgets what it has counted before.
         num_workers: loader processes of each process.
         images_from: control experiment: number of a sample -> number of the sample whose images the model is
             fed instead, see :func:`images_of_another_scene`.
@@ -84,18 +87,26 @@ def evaluate(
     broadcast_tensors(model)
     model.reset_stream()
     report = _Progress(len(sampler))
-    scene_of = dict(zip(dataset.tokens.tolist(), dataset.scene_names.tolist()))
+    tokens = dataset.tokens.tolist()
+    name_of = dict(zip(tokens, dataset.scene_names.tolist()))
+    place_of = {tokens[i]: place for place, frames in enumerate(dataset.sequences) for i in frames}
+    counted: list[tuple[int, EvaluationState]] = []  # scenes of this process: place in the data set, counts
     with torch.inference_mode():
-        for batch in checked(loader, len(sampler)):
-            labels = model.val_step(batch)
-            evaluator.update(labels.occupancy, batch.targets, batch.frames[-1].meta.token)
-            if save_dir is not None:
-                _save(labels, batch, scene_of, Path(save_dir))
-            report.step()
+        batches = checked(loader, len(sampler))
+        for place, scene in groupby(batches, lambda batch: place_of[batch.frames[-1].meta.token[0]]):
+            evaluator.reset()
+            for batch in scene:
+                labels = model.val_step(batch)
+                evaluator.update(labels.occupancy, batch.targets, batch.frames[-1].meta.token, labels.flow)
+                if save_dir is not None:
+                    _save(labels, batch, name_of, Path(save_dir))
+                report.step()
+            counted.append((place, evaluator.state()))
     model.reset_stream()
     model.train(was_training)
-    state = merge_states(all_gather(evaluator.state()))
-    state.check_complete(dataset.tokens.tolist())
+    in_order = sorted(chain.from_iterable(all_gather(counted)), key=itemgetter(0))
+    state = merge_states([scene for _, scene in in_order])
+    state.check_complete(tokens)
     return EvaluationResult(state, time.perf_counter() - started)
 
 
@@ -133,10 +144,10 @@ class _WithImagesOf(Dataset):
         return sample
 
 
-def _save(labels: OccLabels, batch: OccBatch, scene_of: dict[str, str], folder: Path) -> None:
+def _save(labels: OccLabels, batch: OccBatch, name_of: dict[str, str], folder: Path) -> None:
     for lane, token in enumerate(batch.frames[-1].meta.token):
         flow = None if labels.flow is None else labels.flow[lane]
-        write_prediction(folder, scene_of[token], token, labels.occupancy[lane], flow)
+        write_prediction(folder, name_of[token], token, labels.occupancy[lane], flow)
 
 
 class _Progress:

@@ -20,7 +20,10 @@ _LISTED = 5  # tokens named in an error
 
 @dataclass
 class EvaluationState:
-    """Counts of an evaluation, or of the share of one process. Small, picklable, mergeable in any order.
+    """Counts of an evaluation, or of a part of it. Small, picklable, mergeable in any order.
+
+    The order changes no count; float64 sums of velocity errors may differ in their last bit. Whoever wants them
+    equal merges the same parts in the same order: the scenes of a data set, one after the other.
 
     Attributes:
         space: label space of the counts.
@@ -53,7 +56,11 @@ class EvaluationState:
             )
         masked = self.counts.get("frames_with_camera_mask"), other.counts.get("frames_with_camera_mask")
         if self.tokens and other.tokens and masked[0] is not None and bool(masked[0]) != bool(masked[1]):
-            raise EvaluationError("evaluation states with and without a camera mask", found=masked)
+            have, lack = (self, other) if masked[0] else (other, self)
+            raise EvaluationError(
+                "evaluation states with and without a camera mask",
+                found=f"with a mask: {_some(have.tokens)}; without: {_some(lack.tokens)}",
+            )
         counts = {name: value + other.counts[name] for name, value in self.counts.items()}
         return EvaluationState(self.space, self.mode, counts, [*self.tokens, *other.tokens])
 
@@ -109,7 +116,7 @@ class EvaluationState:
 
 
 def merge_states(states: Sequence[EvaluationState]) -> EvaluationState:
-    """Sum of the states of all processes.
+    """Sum of the states of all parts of an evaluation, from the first to the last.
 
     Raises:
         EvaluationError: there is none, they count different things, or a sample is in two of them.

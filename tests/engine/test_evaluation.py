@@ -1,4 +1,4 @@
-"""Scoring: any number of processes gives the numbers of one, each sample exactly once."""
+"""Scoring a model: the numbers of its predictions in order, their protocol, controls, saved predictions."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ import engine_toy
 import numpy as np
 import pytest
 import torch
-from conftest import run_processes
 
 from mmdet3d_plugin.apis import OccupancyPredictor, build_model
 from mmdet3d_plugin.config import load_config
 from mmdet3d_plugin.datasets.collate import collate
 from mmdet3d_plugin.engine import evaluate, images_of_another_scene, score_checkpoint
-from mmdet3d_plugin.engine.distributed import init_processes
 from mmdet3d_plugin.errors import CheckpointError, EvaluationError
 from mmdet3d_plugin.evaluation import OccupancyEvaluator, read_prediction
 
@@ -55,38 +53,9 @@ def test_scores_are_those_of_the_predictions_in_order(model):
     assert sorted(result.state.tokens) == dataset.tokens.tolist()
 
 
-@pytest.mark.parametrize("processes", [2, 3, 6])  # six processes, four scenes: two of them idle
-def test_any_number_of_processes_gives_the_same_numbers(model, tmp_path, processes):
-    dataset = engine_toy.ToyDataset()
-    expected = evaluate(model, dataset, evaluator())
-
-    def score(launcher: str) -> None:
-        init_processes(launcher)
-        if torch.distributed.get_rank() > 0:
-            for parameter in model.parameters():
-                parameter.data.zero_()  # the weights of rank 0 count
-        found = evaluate(model, dataset, evaluator())
-        name = tmp_path / f"scores_{torch.distributed.get_rank()}.json"
-        name.write_text(json.dumps([found.metrics, sorted(found.state.tokens)]))
-
-    status, text = run_processes(score, processes, tmp_path)
-    assert status == [0] * processes, text
-    for rank in range(processes):
-        metrics, tokens = json.loads((tmp_path / f"scores_{rank}.json").read_text())
-        assert metrics == expected.metrics
-        assert tokens == dataset.tokens.tolist()
-
-
 def test_loader_processes_change_nothing(model):
     dataset = engine_toy.ToyDataset()
     assert evaluate(model, dataset, evaluator(), num_workers=2).metrics == evaluate(model, dataset, evaluator()).metrics
-
-
-def test_a_sample_that_is_never_scored_is_an_error(model):
-    dataset = engine_toy.ToyDataset()
-    dataset.sequences = dataset.sequences[:-1]
-    with pytest.raises(EvaluationError, match="6 missing"):
-        evaluate(model, dataset, evaluator())
 
 
 def test_training_stream_is_neither_seen_nor_disturbed(model):
