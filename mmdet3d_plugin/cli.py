@@ -16,6 +16,7 @@ from mmengine.config import DictAction
 from .config import load_config
 from .errors import OccStudioError
 
+_ENTRANT = ("method", "team", "authors", "email", "institution", "country")
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
@@ -61,6 +62,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     _add_train(commands.add_parser("train", help="train a model"))
     _add_test(commands.add_parser("test", help="score a checkpoint"))
     _add_evaluate(commands.add_parser("evaluate", help="score saved predictions, of whatever program"))
+    _add_submit(commands.add_parser("submit", help="pack saved predictions for a challenge server"))
+    _add_check(commands.add_parser("check-submission", help="say whether a server can score a submission"))
     _add_compare(commands.add_parser("compare", help="results side by side"))
     _add_demo(commands.add_parser("demo", help="make a world, train on it, score, draw a report"))
     _add_doctor(commands.add_parser("doctor", help="say what this installation can do"))
@@ -95,23 +98,59 @@ def _add_test(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", help=".pth file, checkpoint directory, or work directory of a training")
     parser.add_argument("--metrics", nargs="+", help="miou, ray_iou (default: those of the config)")
     parser.add_argument("--out", help="result file (default: work_dirs/<name of the config>/result.json)")
-    parser.add_argument("--save", metavar="DIR", help="write the predictions")
+    parser.add_argument(
+        "--save",
+        nargs="?",
+        const=True,
+        metavar="DIR",
+        help="write the predictions (default: a new folder predictions/<time> beside the result file)",
+    )
     parser.add_argument("--shuffle-images", action="store_true", help="control: feed the images of another scene")
     _add_config_options(parser)
     parser.set_defaults(run=_test)
 
 
-def _add_evaluate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("predictions", help="folder with <scene>/<token>.npz, labels uint8 [x, y, z] in `semantics`")
+def _add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", default="data/nuscenes", help="folder of the data set (default: %(default)s)")
     parser.add_argument("--version", default="v1.0-trainval", help="folder of its tables (default: %(default)s)")
     parser.add_argument("--split", default="val", help="(default: %(default)s)")
-    parser.add_argument("--labels", default="occ3d", help="annotation: occ3d, openocc, surroundocc or openoccupancy")
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("predictions", help="folder with <scene>/<token>.npz, labels uint8 [x, y, z] in `semantics`")
+    _add_data_options(parser)
+    parser.add_argument(
+        "--labels",
+        default="occ3d",
+        help="annotation: occ3d, openocc, surroundocc, openoccupancy or occ3d-waymo (default: %(default)s)",
+    )
     parser.add_argument("--metrics", nargs="+", default=["miou"], help="miou, ray_iou, flow, challenge (default: miou)")
     parser.add_argument("--mode", choices=("published", "corrected"), default="published", help="rules of the metrics")
     parser.add_argument("--workers", type=int, help="processes (default: one for each CPU)")
     parser.add_argument("--out", default="result.json", help="result file (default: %(default)s)")
     parser.set_defaults(run=_evaluate)
+
+
+def _add_submit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("predictions", help="folder as `evaluate` takes it; openocc needs flow")
+    _add_format(parser)
+    parser.add_argument("--out", required=True, help="file to write, .gz for openocc and .zip for occ3d")
+    parser.add_argument("--workers", type=int, help="processes (default: one for each CPU)")
+    entrant = parser.add_argument_group("who submits (openocc)")
+    for name in _ENTRANT:
+        entrant.add_argument(f"--{name}", nargs="+" if name == "authors" else None)
+    parser.set_defaults(run=_submit)
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", help="submission of whatever program; a pickle is read without running code in it")
+    _add_format(parser)
+    parser.set_defaults(run=_check)
+
+
+def _add_format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--format", choices=("openocc", "occ3d"), required=True, help="what the server takes")
+    _add_data_options(parser)
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
@@ -176,6 +215,35 @@ def _evaluate(options: argparse.Namespace) -> None:
         workers=options.workers,
     )
     sys.stdout.write(f"{format_result(result)}\nwritten to {options.out}\n")
+
+
+def _submit(options: argparse.Namespace) -> None:
+    from .engine.submit import write_submission
+    from .evaluation.submission import Entrant
+
+    named = {name: value for name in _ENTRANT if (value := getattr(options, name))}
+    if "authors" in named:
+        named["authors"] = tuple(named["authors"])
+    count = write_submission(
+        options.predictions,
+        options.root,
+        options.out,
+        format=options.format,
+        version=options.version,
+        split=options.split,
+        entrant=Entrant(**named) if named else None,
+        workers=options.workers,
+    )
+    sys.stdout.write(f"{count} samples written to {options.out}\n")
+
+
+def _check(options: argparse.Namespace) -> None:
+    from .engine.submit import check_submission
+
+    count = check_submission(
+        options.file, options.root, format=options.format, version=options.version, split=options.split
+    )
+    sys.stdout.write(f"{options.file} is a complete {options.format} submission of {count} samples\n")
 
 
 def _compare(options: argparse.Namespace) -> None:

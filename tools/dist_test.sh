@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bash tools/dist_test.sh CONFIG CHECKPOINT NUM_GPUS [--metrics miou ray_iou] [--save DIR] [--cfg-options KEY=VALUE ...]
+# bash tools/dist_test.sh CONFIG CHECKPOINT NUM_GPUS [--metrics miou ray_iou] [--save [DIR]] [--cfg-options KEY=VALUE ...]
 # Any number of processes gives the same numbers. On the CPU where there is no GPU.
 set -euo pipefail
 if (($# < 3)); then

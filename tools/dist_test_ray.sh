@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bash tools/dist_test_ray.sh CONFIG CHECKPOINT NUM_GPUS [--save DIR] [--cfg-options KEY=VALUE ...]
+# bash tools/dist_test_ray.sh CONFIG CHECKPOINT NUM_GPUS [--save [DIR]] [--cfg-options KEY=VALUE ...]
 # dist_test.sh with RayIoU instead of the metrics of the config.
 set -euo pipefail
 if (($# < 3)); then

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bash tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT NUM_GPUS [--metrics miou ray_iou] [--save DIR] ...
+# bash tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT NUM_GPUS [--metrics miou ray_iou] [--save [DIR]] ...
 # One process per GPU. GPUS_PER_NODE (8), CPUS_PER_TASK (5) and SRUN_ARGS come from the environment.
 set -euo pipefail
 if (($# < 5)); then

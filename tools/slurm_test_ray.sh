@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bash tools/slurm_test_ray.sh PARTITION JOB_NAME CONFIG CHECKPOINT NUM_GPUS [--save DIR] ...
+# bash tools/slurm_test_ray.sh PARTITION JOB_NAME CONFIG CHECKPOINT NUM_GPUS [--save [DIR]] ...
 # slurm_test.sh with RayIoU instead of the metrics of the config.
 set -euo pipefail
 if (($# < 5)); then

@@ -1,4 +1,4 @@
-"""Score a checkpoint: python tools/test.py CONFIG CHECKPOINT [--metrics miou ray_iou] [--save DIR] ..."""
+"""Score a checkpoint: python tools/test.py CONFIG CHECKPOINT [--metrics miou ray_iou] [--save [DIR]] ..."""
 
 import sys
 
