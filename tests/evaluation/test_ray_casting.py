@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from metric_volumes import SMALL
 
 from mmdet3d_plugin.errors import ConfigError, EvaluationError
-from mmdet3d_plugin.evaluation.ray_casting import cast_rays, lidar_rays, numba_available
+from mmdet3d_plugin.evaluation.ray_casting import MAX_CELLS, MAX_VOLUMES, cast_rays, lidar_rays, numba_available
 from mmdet3d_plugin.structures import VoxelGrid
 
 UNIT = VoxelGrid((0.0, 0.0, 0.0), (8.0, 6.0, 4.0), (8, 6, 4))
@@ -103,6 +103,22 @@ class TestClosedForm:
         assert (hits.cell.flatten() % 8).tolist() == [7, 4, 6]
         assert hits.distance.flatten().tolist() == [7.5, 4.5, 6.5]
 
+    @pytest.mark.parametrize("obstacle", [MAX_CELLS - 1, MAX_CELLS, MAX_CELLS + 150, None])
+    def test_cells_are_counted_up_to_the_limit(self, backend, obstacle):
+        """A ray that would have to walk further than 1001 cells ends in the last of them."""
+        long = VoxelGrid((0.0, 0.0, 0.0), (1200.0, 1.0, 1.0), (1200, 1, 1))
+        occupied = empty(long)
+        if obstacle is not None:
+            occupied[0, 0, 0, obstacle] = True
+        expected = ((MAX_CELLS - 1, 0, 0), MAX_CELLS - 0.5, True)
+        assert one_ray(occupied, (0.5, 0.5, 0.5), (1.0, 0.0, 0.0), long, backend=backend) == expected
+
+    def test_cells_outside_count_too(self, backend):
+        options = {"start": "floor", "backend": backend}
+        last, none = (one_ray(empty(), (x, 2.5, 1.5), (1.0, 0.0, 0.0), **options) for x in (-997.5, -1000.5))
+        assert last[0] == (MAX_CELLS - 1 - 998, 2, 1)
+        assert none == ((0, 0, 0), -1.0, False)
+
 
 @pytest.mark.skipif(not numba_available(), reason="needs numba")
 @settings(max_examples=25, deadline=None)
@@ -111,14 +127,16 @@ class TestClosedForm:
     origin=st.tuples(*[st.sampled_from([-4.8, -4.1, -4.0, -1.2, 0.0, 0.3999, 0.4, 1.0, 3.9999, 4.0, 9.0])] * 3),
     start=st.sampled_from(["truncate", "floor"]),
     precision=st.sampled_from(["double", "single"]),
+    volumes=st.sampled_from([1, 2, MAX_VOLUMES]),
+    count=st.sampled_from([0, 1, 63, 64, 65, 151]),  # around the number of rays that travel together
 )
-def test_implementations_agree_bit_for_bit(seed, origin, start, precision):
+def test_implementations_agree_bit_for_bit(seed, origin, start, precision, volumes, count):
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(seed)
-    occupied = torch.rand((2, *SMALL.zyx), generator=generator) < 0.03
+    occupied = torch.rand((volumes, *SMALL.zyx), generator=generator) < 0.03
     jitter = torch.rand((1, 3), generator=generator, dtype=torch.float64) * 8 - 4
     origins = torch.cat((torch.tensor([origin], dtype=torch.float64), jitter))
-    rays = torch.cat((lidar_rays()[::97], torch.eye(3), -torch.eye(3)))
+    rays = torch.cat((torch.eye(3), -torch.eye(3), lidar_rays()[::97]))[:count]
     options = {"start": start, "precision": precision}
     torch_hits, numba_hits = (
         cast_rays(occupied, origins, rays, SMALL, backend=backend, **options) for backend in ("torch", "numba")
