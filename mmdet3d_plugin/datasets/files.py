@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from ..array_files import DAMAGED
 from ..errors import DataError
 
 try:
@@ -134,7 +133,7 @@ def read_npz(path: Path, keys: Sequence[str]) -> dict[str, np.ndarray]:
                     f"{path} has no array {missing[0]!r}", found=sorted(archive.keys()), expected=list(keys)
                 )
             return {key: archive[key] for key in keys}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGED as error:
         raise _unreadable(path, error) from error
 
 
@@ -146,7 +145,7 @@ def read_npy(path: Path) -> np.ndarray:
     """
     try:
         return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except DAMAGED as error:
         raise _unreadable(path, error) from error
 
 

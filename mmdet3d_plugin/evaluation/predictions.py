@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..array_files import DAMAGED
 from ..errors import DataError, EvaluationError
 from ..structures import LabelSpace, VoxelGrid
 
@@ -115,7 +115,7 @@ def read_prediction(
             keys = archive.files
     except FileNotFoundError as error:
         raise DataError(f"prediction file {path} does not exist") from error
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise DataError(
             f"prediction file {path} of sample {token} cannot be read",
             found=error,
