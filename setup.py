@@ -27,6 +27,7 @@ setup(
         "pillow>=10.1",
         "einops>=0.7",
         "tqdm>=4.66",
+        "platformdirs>=4",
         "rich>=13",
         "numba>=0.60",
         "setuptools>=69",  # mmengine imports pkg_resources, which Python 3.12 no longer ships

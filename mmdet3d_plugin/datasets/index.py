@@ -14,14 +14,12 @@ import numpy as np
 from ..errors import DataError
 from ..evaluation.origins import scene_origins
 from ..geometry.transforms import Poses, pose_matrix
+from .index_cache import cached
+from .key_frames import CAMERAS, LIDAR, TABLES, KeyFrameRecords, read_key_frames
 from .labels.base import KeyFrameName
-from .tables import field, read_table
+from .tables import field
 
-CAMERAS = ("CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_LEFT", "CAM_BACK", "CAM_BACK_RIGHT")
-"""Order of the camera axis everywhere, as published (spec/data/pipelines section 1)."""
 FRONT = CAMERAS.index("CAM_FRONT")
-LIDAR = "LIDAR_TOP"
-_CHANNELS = (*CAMERAS, LIDAR)
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ class KeyFrameIndex:
 
 @lru_cache(maxsize=4)
 def load_index(root: Path, version: str) -> KeyFrameIndex:
-    """Read the tables of a version once per process.
+    """The key frames of a version, from a file of columns that is made of the tables once and then mapped.
 
     Args:
         root: absolute folder of the data set.
@@ -121,71 +119,22 @@ def load_index(root: Path, version: str) -> KeyFrameIndex:
         DataError: a table, a field, a referenced record or a sensor of a key frame is missing.
     """
     folder = root / version
-    scenes = list(read_table(folder, "scene"))
-    samples = _sorted_samples(folder, scenes)
-    rows = {field(s, "token", "sample"): i for i, s in enumerate(samples)}
-    calibrations, channels = _calibrations(folder)
-    records = _key_frame_records(folder, rows, channels)
-    poses = _ego_poses(folder, {field(r, "ego_pose_token", "sample_data") for r in records.values()})
-    return _assemble(scenes, samples, records, calibrations, poses)
+    tables = [folder / f"{name}.json" for name in TABLES]
+    return cached(KeyFrameIndex, root, f"tables-{version}", tables, lambda: _assemble(read_key_frames(folder)))
 
 
-def _sorted_samples(folder: Path, scenes: list[dict]) -> list[dict]:
-    """Samples by scene, scenes by their first key frame; scenes never interleave (spec/data/defects S5)."""
-    known = {field(s, "token", "scene") for s in scenes}
-    samples = list(read_table(folder, "sample"))
-    start: dict[str, int] = {}
-    for sample in samples:
-        scene, time = field(sample, "scene_token", "sample"), field(sample, "timestamp", "sample")
-        if scene not in known:
-            raise DataError(f"sample {sample['token']!r} belongs to a scene that is not in {folder / 'scene.json'}")
-        start[scene] = min(time, start.get(scene, time))
-    if not samples:
-        raise DataError(f"{folder / 'sample.json'} has no records")
-    return sorted(samples, key=lambda s: (start[s["scene_token"]], s["scene_token"], s["timestamp"]))
+def scene_columns(tokens: Sequence[str]) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """What follows from the scene tokens of key frames that are sorted by scene and time.
 
-
-def _calibrations(folder: Path) -> tuple[dict[str, dict], dict[str, str]]:
-    """Calibrations by token, and the channel that each belongs to, for the channels of interest."""
-    channel_of = {field(s, "token", "sensor"): field(s, "channel", "sensor") for s in read_table(folder, "sensor")}
-    calibrations, channels = {}, {}
-    for record in read_table(folder, "calibrated_sensor"):
-        channel = channel_of.get(field(record, "sensor_token", "calibrated_sensor"))
-        if channel in _CHANNELS:
-            calibrations[record["token"]], channels[record["token"]] = record, channel
-    return calibrations, channels
-
-
-def _key_frame_records(folder: Path, rows: dict[str, int], channels: dict[str, str]) -> dict[tuple[int, str], dict]:
-    """sample_data of every (row, channel)."""
-    records = {}
-    for record in read_table(folder, "sample_data"):
-        if not field(record, "is_key_frame", "sample_data"):
-            continue
-        channel = channels.get(field(record, "calibrated_sensor_token", "sample_data"))
-        row = rows.get(field(record, "sample_token", "sample_data"))
-        if channel is not None and row is not None:
-            records[row, channel] = record
-    tokens = list(rows)
-    for row, token in enumerate(tokens):
-        for channel in _CHANNELS:
-            if (row, channel) not in records:
-                raise DataError(
-                    f"sample {token!r} has no key frame of {channel} in {folder / 'sample_data.json'}",
-                    expected=f"one sample_data record for each of {', '.join(_CHANNELS)}",
-                )
-    return records
-
-
-def _ego_poses(folder: Path, wanted: set[str]) -> dict[str, dict]:
-    poses = {r["token"]: r for r in read_table(folder, "ego_pose") if field(r, "token", "ego_pose") in wanted}
-    if len(poses) != len(wanted):
-        missing = min(wanted - set(poses))
-        raise DataError(
-            f"ego pose {missing!r} is not in {folder / 'ego_pose.json'}",
-            found=f"{len(wanted) - len(poses)} missing",
-        )
-    return poses
+    Returns:
+        the S tokens in order; [F] int64 position among them; [F] int64 previous key frame of the same scene, its own
+        position where a scene starts.
+    """
+    order = list(dict.fromkeys(tokens))
+    number = {token: i for i, token in enumerate(order)}
+    scene = np.array([number[token] for token in tokens], dtype=np.int64)
+    row = np.arange(len(tokens))
+    return order, scene, np.where(np.r_[True, scene[1:] != scene[:-1]], row, row - 1)
 
 
 def _matrices(records: list[dict], table: str) -> Poses:
@@ -195,21 +144,13 @@ def _matrices(records: list[dict], table: str) -> Poses:
     )
 
 
-def _assemble(
-    scenes: list[dict],
-    samples: list[dict],
-    records: dict[tuple[int, str], dict],
-    calibrations: dict[str, dict],
-    poses: dict[str, dict],
-) -> KeyFrameIndex:
+def _assemble(tables: KeyFrameRecords) -> KeyFrameIndex:
+    samples, records, calibrations, poses = tables.samples, tables.data, tables.calibrations, tables.poses
     count = len(samples)
     lidar = [records[i, LIDAR] for i in range(count)]
     images = [records[i, camera] for i in range(count) for camera in CAMERAS]
-    name_of = {s["token"]: field(s, "name", "scene") for s in scenes}
-    order = list(dict.fromkeys(s["scene_token"] for s in samples))
-    number = {token: i for i, token in enumerate(order)}
-    scene = np.array([number[s["scene_token"]] for s in samples], dtype=np.int64)
-    starts = np.r_[True, scene[1:] != scene[:-1]]
+    name_of = {s["token"]: field(s, "name", "scene") for s in tables.scenes}
+    order, scene, previous = scene_columns([s["scene_token"] for s in samples])
 
     def ego(records: list[dict]) -> Poses:
         return _matrices([poses[r["ego_pose_token"]] for r in records], "ego_pose")
@@ -228,7 +169,7 @@ def _assemble(
         scene=scene,
         token=np.array(column(samples, "token", "sample")),
         timestamp=np.array(column(samples, "timestamp", "sample"), dtype=np.int64),
-        previous=np.where(starts, np.arange(count), np.arange(count) - 1),
+        previous=previous,
         global_from_ego=ego(lidar),
         ego_from_lidar=mounting(lidar),
         lidar_token=np.array(column(lidar, "token")),
