@@ -18,7 +18,7 @@ try:
 except ImportError:
     simplejpeg = None
 
-_END_OF_IMAGE = b"\xff\xd9"
+_END_OF_IMAGE = {".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9", ".png": b"IEND"}
 
 
 def read_bytes(path: Path) -> bytes:
@@ -38,11 +38,11 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_jpeg(path: Path, size: tuple[int, int], reduction: int = 1) -> np.ndarray:
-    """Decode a JPEG, optionally at 1/2, 1/4 or 1/8 of its size, which costs a fraction of the time.
+    """Decode a JPEG or PNG, optionally at 1/2, 1/4 or 1/8 of its size, which costs a fraction of the time for a JPEG.
 
     A reduced pixel is the mean of the `reduction` x `reduction` pixels it covers (the DCT is scaled), so
-    pixel coordinates scale exactly about the corner of the image. Decoded by simplejpeg where installed, else
-    by OpenCV.
+    pixel coordinates scale exactly about the corner of the image. A JPEG is decoded by simplejpeg where installed,
+    everything else by OpenCV.
 
     Args:
         path: file.
@@ -53,13 +53,16 @@ def read_jpeg(path: Path, size: tuple[int, int], reduction: int = 1) -> np.ndarr
         [ceil(height / reduction), ceil(width / reduction), 3] uint8 RGB.
 
     Raises:
-        DataError: the file is missing, no complete JPEG, or of another size.
+        DataError: the file is missing, no complete image, or of another size.
     """
     width, height = -(-size[0] // reduction), -(-size[1] // reduction)
-    data = _complete_jpeg(path)
+    data = _complete_image(path)
     try:
-        if simplejpeg is not None:
-            image = simplejpeg.decode_jpeg(data, "RGB", min_height=height, min_width=width)
+        if path.suffix.lower() == ".png":
+            image = _decode_png(data, reduction)
+        elif simplejpeg is not None:
+            bounds = {} if reduction == 1 else {"min_height": height, "min_width": width}
+            image = simplejpeg.decode_jpeg(data, "RGB", **bounds)
         else:
             image = _decode_opencv(data, reduction)
     except (ValueError, cv2.error) as error:
@@ -69,34 +72,60 @@ def read_jpeg(path: Path, size: tuple[int, int], reduction: int = 1) -> np.ndarr
     return image
 
 
-def read_jpeg_pillow(path: Path, size: tuple[int, int]) -> Image.Image:
-    """Decode a JPEG with Pillow, as the published pipeline did.
+def read_jpeg_pillow(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """Decode a JPEG or PNG to the bits that Pillow gives, as the published pipeline had them.
+
+    Pillow and simplejpeg both take libjpeg-turbo's accurate transform and smooth upsampling, so simplejpeg, where
+    installed, gives the same bits of a JPEG in less time (tests/datasets/test_bicubic.py).
+
+    Returns:
+        [height, width, 3] uint8 RGB.
 
     Raises:
         DataError: as :func:`read_jpeg`.
     """
-    data = _complete_jpeg(path)
+    if simplejpeg is not None and path.suffix.lower() != ".png":
+        return read_jpeg(path, size)
+    data = _complete_image(path)
     try:
         image = Image.open(io.BytesIO(data)).convert("RGB")
     except (OSError, ValueError) as error:
         raise _corrupt(path, error) from error
     if image.size != size:
         raise _wrong_size(path, data, size)
-    return image
+    return np.asarray(image)
 
 
-def _complete_jpeg(path: Path) -> bytes:
-    """Bytes of a JPEG with its end marker; decoders fill what a truncated file lacks with grey."""
-    data = read_bytes(path)
-    if _END_OF_IMAGE not in data[-64:]:
-        raise _corrupt(path, f"{len(data)} bytes without the end marker of a JPEG")
+def image_size(path: Path) -> tuple[int, int]:
+    """(width, height) of an image file, from its header.
+
+    Raises:
+        DataError: the file is missing or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except OSError as error:
+        found = "no such file" if isinstance(error, FileNotFoundError) else error
+        raise DataError(
+            f"image {path} cannot be read", found=found, fix="check that the data set was unpacked completely"
+        ) from error
+
+
+def _complete_image(path: Path) -> bytes:
+    """Bytes of an image with its end marker; decoders fill what a truncated file lacks with grey."""
+    data, kind = read_bytes(path), path.suffix.lower()
+    if kind not in _END_OF_IMAGE:
+        raise DataError(f"image {path} has an unknown format", found=path.suffix, expected=" or ".join(_END_OF_IMAGE))
+    if _END_OF_IMAGE[kind] not in data[-64:]:
+        raise _corrupt(path, f"{len(data)} bytes without the end marker of a {kind[1:].upper()}")
     return data
 
 
 def _wrong_size(path: Path, data: bytes, size: tuple[int, int]) -> DataError:
     width, height = Image.open(io.BytesIO(data)).size
     return DataError(
-        f"image {path} has another size than its sample_data record promises",
+        f"image {path} has another size than the tables promise",
         found=f"{width} x {height}",
         expected=f"{size[0]} x {size[1]}",
     )
@@ -113,6 +142,15 @@ def _decode_opencv(data: bytes, reduction: int) -> np.ndarray:
     if image is None:
         raise ValueError("OpenCV cannot decode it")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _decode_png(data: bytes, reduction: int) -> np.ndarray:
+    image = _decode_opencv(data, 1)
+    (height, width), pad = image.shape[:2], [-n % reduction for n in image.shape[:2]]
+    if any(pad):
+        image = cv2.copyMakeBorder(image, 0, pad[0], 0, pad[1], cv2.BORDER_REPLICATE)
+    size = (-(-width // reduction), -(-height // reduction))
+    return image if reduction == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def _corrupt(path: Path, found: object) -> DataError:
@@ -158,18 +196,23 @@ def _unreadable(path: Path, error: Exception) -> DataError:
     )
 
 
-def read_points(path: Path) -> np.ndarray:
-    """A LIDAR_TOP sweep (spec/data/formats section 2): [P, 5] float32 (x, y, z, intensity, ring) in metres.
+def read_points(path: Path, columns: int = 5) -> np.ndarray:
+    """A lidar sweep: [P, columns] float32 (x, y, z, intensity, ...) in metres.
+
+    Args:
+        path: file.
+        columns: values of a point: 5 of LIDAR_TOP of nuScenes (the fifth is the ring, spec/data/formats section 2), 6
+            of Waymo (spec/data/waymo section 1).
 
     Raises:
         DataError: the file is missing or truncated.
     """
-    data = read_bytes(path)
-    if not data or len(data) % 20:
+    data, size = read_bytes(path), 4 * columns
+    if not data or len(data) % size:
         raise DataError(
-            f"lidar file {path} is truncated", found=f"{len(data)} bytes", expected="a multiple of 20 bytes"
+            f"lidar file {path} is truncated", found=f"{len(data)} bytes", expected=f"a multiple of {size} bytes"
         )
-    return np.frombuffer(data, dtype="<f4").reshape(-1, 5)
+    return np.frombuffer(data, dtype="<f4").reshape(-1, columns)
 
 
 def read_point_classes(path: Path, count: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mmdet3d_plugin.datasets import DepthMaps, ImagePipeline
 from mmdet3d_plugin.errors import ConfigError
+from mmdet3d_plugin.geometry.transforms import apply
 
 K = np.array([[10.0, 0, 4.0], [0, 10.0, 3.0], [0, 0, 1]])
 SIZE = (6, 8)
@@ -72,6 +73,31 @@ def test_equals_a_plain_z_buffer_under_any_augmentation(seed):
     same = depth == expected  # a point within rounding of a pixel border may fall on either side
     assert (~same).sum() <= 2
     np.testing.assert_array_equal(classes[same], labels[same])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**31))
+def test_dropping_points_out_of_view_changes_no_bit(seed):
+    """A whole sweep around the camera, many points next to the border of the image and of the range."""
+    rng = np.random.default_rng(seed)
+    pipeline = ImagePipeline((32, 88), resize=(-0.03, 0.05), flip=0.5, rotation=0.1)
+    crop = pipeline.matrix(pipeline.parameters((1600, 900), rng))
+    intrinsics = np.array([[1266.0, 0, 816], [0, 1266.0, 491], [0, 0, 1]])
+    axes, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    pose = np.eye(4)
+    pose[:3, :3], pose[:3, 3] = axes, rng.uniform(-3, 3, 3)
+    z = rng.choice([1.0, 45.0, 20.0], 3000) + rng.normal(0, 1e-3, 3000)
+    pixel = np.stack((rng.choice([0, 30, 88], 3000), rng.choice([0, 9, 32], 3000)), 1) + rng.normal(0, 1, (3000, 2))
+    border = np.linalg.solve(crop @ intrinsics, (np.column_stack((pixel, np.ones(3000))) * z[:, None]).T).T
+    around = rng.uniform(-60, 60, (3000, 3))
+    points = ((np.concatenate((border, around)) - pose[:3, 3]) @ axes).astype(np.float32)
+    classes = rng.integers(0, 17, len(points), dtype=np.uint8)
+    maps = DepthMaps((1.0, 45.0))
+    found = maps.project(np.column_stack((points, points)), classes, pose, intrinsics, crop, (32, 88))
+    expected = maps(apply(pose, points.astype(np.float64)), classes, intrinsics, crop, (32, 88))
+    assert (expected[0] > 0).sum() > 20
+    for one, other in zip(found, expected):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_empty_range_is_refused():

@@ -35,11 +35,14 @@ class Occ3DLabels(LabelSet):
 
     def load(self, root: Path, name: KeyFrameName, training: bool) -> LabelVolume:
         (path,) = self.paths(root, name)
-        arrays = read_npz(path, ("semantics", "mask_camera", "mask_lidar"))
+        keys = ("semantics", "mask_camera", "mask_lidar")
+        if training:  # what is not used is not unpacked
+            keys = keys[:2] if self.mask == "camera" else keys[:1]
+        arrays = read_npz(path, keys)
         occupancy = self.class_ids(self.volume(arrays["semantics"], path), path)
-        camera, lidar = (self.volume(arrays[key], path).astype(bool) for key in ("mask_camera", "mask_lidar"))
+        masks = [self.volume(arrays[key], path).astype(bool) for key in keys[1:]]
         if not training:
-            return LabelVolume(occupancy, camera, lidar)
-        if self.mask == "camera":
+            return LabelVolume(occupancy, *masks)
+        for camera in masks:
             occupancy[~camera] = IGNORE
         return LabelVolume(occupancy)

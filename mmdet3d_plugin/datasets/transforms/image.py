@@ -13,6 +13,8 @@ from PIL import Image
 from ...errors import ConfigError
 from ...registry import TRANSFORMS
 from ..files import read_jpeg, read_jpeg_pillow
+from ..image_cache import ImageCache
+from .bicubic import resize_bicubic
 
 REFERENCE_WIDTH = 1600  # the published resize jitter is a scale of images that are 1600 pixels wide
 Resampling = Literal["warp", "pil"]
@@ -85,8 +87,8 @@ class ImagePipeline:
         flip: probability of mirroring an image in training.
         rotation: largest rotation in training, radians.
         resampling: "warp" resamples once, bilinearly, from a JPEG decoded at the nearest larger power-of-two
-            size; "pil" resizes (bicubic), crops, flips and rotates (nearest) in turn with Pillow, as
-            published.
+            size; "pil" resizes (bicubic), crops, flips and rotates (nearest) in turn, every bit as Pillow and
+            the published pipeline do it.
         pixel_center: exact matrices; False gives the published ones without the half-pixel terms.
 
     Raises:
@@ -143,26 +145,59 @@ class ImagePipeline:
         """`crop_from_pixel` of this pipeline: [3, 3] float64."""
         return crop_from_pixel(parameters, self.size, self.pixel_center)
 
-    def load(self, path: Path, parameters: ImageParameters) -> np.ndarray:
+    def load(self, path: Path, parameters: ImageParameters, cache: ImageCache | None = None) -> np.ndarray:
         """Read and transform one image: [H, W, 3] uint8 RGB, black where the original has no pixel.
+
+        Args:
+            path: file.
+            parameters: what is done to it.
+            cache: images of earlier calls, of this pipeline only: decoded ones where every sample is augmented
+                in its own way, else finished ones. The caller must not write to an image that a cache keeps.
 
         Raises:
             DataError: the file is missing, corrupt or of another size.
         """
-        if self.resampling == "pil":
-            return self._pillow(read_jpeg_pillow(path, parameters.source), parameters)
+        cache = ImageCache(0) if cache is None else cache
+        reduction = self._reduction(parameters)
+        if self.augments:
+            decoded = cache.get((path, reduction), lambda: self._decode(path, parameters, reduction))
+            return self._transform(decoded, parameters, reduction)
+        return cache.get(
+            (path, parameters),
+            lambda: self._transform(self._decode(path, parameters, reduction), parameters, reduction),
+        )
+
+    @property
+    def augments(self) -> bool:
+        """Whether training draws anything: then two samples show one image differently."""
+        return bool(self.resize != (0.0, 0.0) or self.flip or self.rotation)
+
+    def _reduction(self, parameters: ImageParameters) -> int:
+        """1, 2, 4 or 8: how much smaller an image is decoded."""
         reduction = 1
-        while reduction < 8 and parameters.scale * reduction * 2 <= 1:
+        while self.resampling == "warp" and reduction < 8 and parameters.scale * reduction * 2 <= 1:
             reduction *= 2
-        image = read_jpeg(path, parameters.source, reduction)
+        return reduction
+
+    def _decode(self, path: Path, parameters: ImageParameters, reduction: int) -> np.ndarray:
+        if self.resampling == "pil":
+            return read_jpeg_pillow(path, parameters.source)
+        return read_jpeg(path, parameters.source, reduction)
+
+    def _transform(self, image: np.ndarray, parameters: ImageParameters, reduction: int) -> np.ndarray:
+        if self.resampling == "pil":
+            return self._pillow(image, parameters)
         pixel_from_reduced = translation(-0.5, -0.5) @ np.diag([reduction, reduction, 1.0]) @ translation(0.5, 0.5)
         matrix = crop_from_pixel(parameters, self.size) @ pixel_from_reduced
         return cv2.warpAffine(image, matrix[:2], self.size[::-1], flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0))
 
-    def _pillow(self, image: Image.Image, parameters: ImageParameters) -> np.ndarray:
+    def _pillow(self, image: np.ndarray, parameters: ImageParameters) -> np.ndarray:
         height, width = self.size
         left, top = parameters.crop
-        image = image.resize(parameters.resized, Image.Resampling.BICUBIC).crop((left, top, left + width, top + height))
+        image = resize_bicubic(image, parameters.resized, (left, top, left + width, top + height))
         if parameters.flip:
-            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        return np.asarray(image.rotate(np.degrees(parameters.angle)))
+            image = image[:, ::-1]
+        if parameters.angle == 0:
+            return np.ascontiguousarray(image)
+        turned = Image.fromarray(np.ascontiguousarray(image)).rotate(np.degrees(parameters.angle))
+        return np.asarray(turned)
