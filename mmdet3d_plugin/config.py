@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from .errors import ConfigError, closest
+from .registry import MODELS, SCOPE
 
 
 def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
@@ -17,6 +19,11 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     value}})`. Every dict of the config whose `type` is one of those classes receives the arguments that it
     does not set itself: this is how all published quirks are switched on by one base file (design,
     section 4).
+
+    A data set file (`configs/_base_/datasets/*.py`) says with `label_space` and `grid` which labels there are and
+    where. The model follows: its classes that take `labels` receive the label space, and a grid that gives only its
+    `shape` covers the box of the labels. So one line of `_base_` switches the label set; what a config sets itself
+    stays, and is checked against the data set before training and testing.
 
     Args:
         path: config file.
@@ -39,6 +46,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     for key in options or {}:
         _require_key(cfg, key)
     cfg.merge_from_dict(options or {})
+    _follow_labels(cfg._cfg_dict.get("model"), cfg.get("label_space"), cfg.get("grid"))
     profile = cfg.get("profile")
     if profile is not None:
         _apply_arguments(cfg._cfg_dict, profile["arguments"])
@@ -75,3 +83,26 @@ def _apply_arguments(node: Any, arguments: dict[str, dict[str, Any]]) -> None:
     elif isinstance(node, (list, tuple)):
         for child in node:
             _apply_arguments(child, arguments)
+
+
+def _follow_labels(node: Any, space: str | None, grid: dict[str, Any] | None) -> None:
+    """Fill in what the model leaves to the labels of its data set: the label space, and the box of its grids."""
+    if isinstance(node, dict):
+        if space is not None and _takes_labels(node.get("type")):
+            node.setdefault("labels", space)
+        if grid is not None and isinstance(node.get("grid"), dict):
+            for corner in ("lower", "upper"):
+                node["grid"].setdefault(corner, grid[corner])
+        for child in node.values():
+            _follow_labels(child, space, grid)
+    elif isinstance(node, (list, tuple)):
+        for child in node:
+            _follow_labels(child, space, grid)
+
+
+def _takes_labels(kind: Any) -> bool:
+    """Whether the name is that of a model class of ours that is told its label space."""
+    found = MODELS.get(kind) if isinstance(kind, str) else None
+    if not inspect.isclass(found) or not found.__module__.startswith(f"{SCOPE}."):
+        return False
+    return "labels" in inspect.signature(found.__init__).parameters

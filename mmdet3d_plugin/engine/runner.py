@@ -28,6 +28,7 @@ from .distributed import (
 )
 from .environment import describe_environment, git_hash, write_environment
 from .evaluate import evaluate
+from .fit import require_fit
 from .hooks import RampedEma, TrainingLog
 from .loaders import build_dataset, build_evaluator, training_loader
 from .loop import StreamingTrainLoop
@@ -140,10 +141,15 @@ class OccRunner(Runner):
         return StreamingDataParallel(model, self.cfg.get("find_unused_parameters", False))
 
     def build_train_loop(self, loop: dict) -> StreamingTrainLoop:
-        """Build the data set, its sampler and the loop."""
+        """Build the data sets, which must fit the model, the sampler and the loop."""
         if isinstance(loop, StreamingTrainLoop):
             return loop
         loader = training_loader(self.cfg.train_dataloader, self.plan, self.cfg.seed, rank(), world_size())
+        samples: Any = loader.dataset
+        require_fit(unwrapped(self.model), samples.dataset)
+        if self.plan.val_every:
+            self._val_dataset = build_dataset(self.cfg.val_dataloader)  # a bad one must not wait for its turn
+            require_fit(unwrapped(self.model), self._val_dataset)
         return StreamingTrainLoop(self, loader, self.plan)
 
     def _log_env(self, env_cfg: dict) -> None:
@@ -170,8 +176,6 @@ class OccRunner(Runner):
 
     def validate(self) -> dict[str, float]:
         """Score the averaged weights (the weights themselves without EMA) on the validation set."""
-        if self._val_dataset is None:
-            self._val_dataset = build_dataset(self.cfg.val_dataloader)
         self.call_hook("before_val")
         self.call_hook("before_val_epoch")
         model = unwrapped(self.model)

@@ -16,6 +16,7 @@ from ..evaluation.protocol import Protocol
 from ..evaluation.report import Result, format_result, make_result, write_result
 from .distributed import Launcher, all_gather, init_processes, rank
 from .evaluate import EvaluationResult, evaluate, images_of_another_scene
+from .fit import require_fit, require_trained_on
 from .loaders import build_dataset, build_evaluator
 
 _REQUIRED = ("model", "train_dataloader", "test_dataloader", "evaluation", "profile")
@@ -47,7 +48,7 @@ def score_checkpoint(
         the result, equal on every process; rank 0 has written it.
 
     Raises:
-        ConfigError: the config lacks a part.
+        ConfigError: the config lacks a part, or the model does not fit the labels of the data set.
         CheckpointError: the checkpoint cannot be read or belongs to another model.
         EvaluationError: see :func:`evaluate`; or the folder of the predictions cannot be made.
     """
@@ -57,8 +58,9 @@ def score_checkpoint(
     init_processes(launcher)
     logger = MMLogger.get_instance("occstudio")
     model = build_model(cfg)
-    load_checkpoint(model, checkpoint)
     dataset = build_dataset(cfg.test_dataloader)
+    require_fit(model, dataset)
+    require_trained_on(load_checkpoint(model, checkpoint), dataset)
     settings = dict(cfg.evaluation) if metrics is None else {**cfg.evaluation, "metrics": tuple(metrics)}
     folder = _new_folder(Path(out).parent / "predictions") if save_dir is True else save_dir
     found = evaluate(

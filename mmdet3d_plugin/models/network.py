@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from ..registry import MODELS
-from ..structures import Frame, OccOutput, TemporalState
+from ..structures import Frame, OccOutput, TemporalState, VoxelGrid
 from .protocols import DepthGuidance
 
 
@@ -38,6 +38,11 @@ class OccupancyNetwork(nn.Module):
         self.temporal = MODELS.build(temporal)
         self.volume_encoder = MODELS.build(volume_encoder)
         self.head = MODELS.build(head)
+
+    def output_grid(self) -> VoxelGrid:
+        """Grid of the predictions: that of the labels that the network is made for."""
+        grid: VoxelGrid = self.volume_encoder.output_grid(self.view_transformer.grid)
+        return grid
 
     def forward(
         self, frame: Frame, state: TemporalState, guidance: DepthGuidance | None = None

@@ -21,6 +21,7 @@ from ..structures import (
     OccTargets,
     TensorRecord,
     Volume,
+    VoxelGrid,
 )
 
 
@@ -79,6 +80,8 @@ class VolumeEncoder(Protocol):
     """A volume [B, C, Z, Y, X] to a volume over the same box, maybe with other channels and heights."""
 
     def __call__(self, volume: Volume) -> Volume: ...
+
+    def output_grid(self, grid: VoxelGrid) -> VoxelGrid: ...
 
 
 class OccHead(Protocol):

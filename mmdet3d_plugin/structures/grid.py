@@ -42,7 +42,15 @@ class VoxelGrid:
     @classmethod
     def from_config(cls, cfg: VoxelGrid | dict) -> VoxelGrid:
         """Build from a config value: `dict(lower=..., upper=..., shape=...)`, or pass a grid through."""
-        return cfg if isinstance(cfg, VoxelGrid) else cls(**cfg)
+        if isinstance(cfg, VoxelGrid):
+            return cfg
+        if set(cfg) != {"lower", "upper", "shape"}:
+            raise ConfigError(
+                "a grid needs lower, upper and shape",
+                found=dict(cfg),
+                fix="name a data set file in `_base_`: its `grid` completes grids of the model that give a shape only",
+            )
+        return cls(**cfg)
 
     @property
     def voxel_size(self) -> tuple[float, float, float]:

@@ -91,6 +91,36 @@ def test_openoccupancy_rows_are_zyx_with_the_label_last(tmp_path):
     assert np.argwhere(occupancy == 4).tolist() == [[3, 2, 1]]
 
 
+@pytest.mark.parametrize("columns", [4, 7])
+def test_openoccupancy_voxels_with_several_rows_vote(tmp_path, columns):
+    """Most frequent label, lowest id on ties; noise loses ties (spec/metrics section 1)."""
+    labels = OpenOccupancyLabels(OpenOccupancyLabels.native_grid)
+    (path,) = labels.paths(tmp_path, NAME)
+    votes = {
+        (1, 0, 0): ([4, 4, 7], 4),
+        (2, 0, 0): ([7, 4, 4], 4),
+        (3, 0, 0): ([9, 4], 4),
+        (4, 0, 0): ([2, 9, 9, 2], 2),
+        (5, 0, 0): ([0, 16], 16),
+        (6, 0, 0): ([16, 0, 0], 255),
+        (7, 0, 0): ([5, 5], 5),
+    }
+    middle = [0.25] * (columns - 4)
+    rows = [[z, y, x, *middle, label] for (x, y, z), (found, _) in votes.items() for label in found]
+    save_rows(path, np.random.default_rng(0).permutation(rows), np.float32 if middle else np.int64)
+    occupancy = labels.load(tmp_path, NAME, training=True).occupancy
+    assert {voxel: occupancy[voxel[::-1]] for voxel in votes} == {v: wins for v, (_, wins) in votes.items()}
+    assert (occupancy != 17).sum() == len(votes)
+
+
+def test_surroundocc_takes_the_last_row_of_a_voxel(tmp_path):
+    """As its authors' evaluation does (spec/metrics section 3.1)."""
+    labels = SurroundOccLabels(SurroundOccLabels.native_grid)
+    (path,) = labels.paths(tmp_path, NAME)
+    save_rows(path, [[1, 2, 3, 4], [1, 2, 3, 4], [1, 2, 3, 9]])
+    assert labels.load(tmp_path, NAME, training=True).occupancy[3, 2, 1] == 9
+
+
 def test_published_motion_is_the_ego_motion():
     grid = SurroundOccLabels.native_grid
     assert SurroundOccLabels(grid).motion_frame == "lidar"

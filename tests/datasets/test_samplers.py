@@ -2,15 +2,20 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import chain, islice, pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmdet3d_plugin.config import load_config
 from mmdet3d_plugin.datasets import SceneShardSampler, StreamingBatchSampler
 from mmdet3d_plugin.datasets.randomness import Stream, generator
+from mmdet3d_plugin.datasets.samplers import cbgs_pass
 from mmdet3d_plugin.errors import CheckpointError, ConfigError
+
+SCHEDULE = Path(__file__).resolve().parents[2] / "configs" / "_base_" / "schedules" / "alocc.py"
 
 
 def sequences(lengths) -> list[np.ndarray]:
@@ -18,11 +23,23 @@ def sequences(lengths) -> list[np.ndarray]:
     return [np.arange(end - length, end) for end, length in zip(ends, lengths)]
 
 
-def val_like() -> list[np.ndarray]:
-    """150 scenes and 6019 key frames, like the validation split of nuScenes."""
-    lengths = np.random.default_rng(0).choice([39, 40, 40, 40, 41], 150)
-    lengths[-1] += 6019 - lengths.sum()
+def scenes_like(count: int, frames: int, spread: int) -> list[np.ndarray]:
+    """`count` scenes of about equal length with `frames` key frames together."""
+    lengths = frames // count + np.random.default_rng(0).integers(-spread, spread + 1, count)
+    surplus = frames - int(lengths.sum())
+    lengths += surplus // count
+    lengths[: surplus % count] += 1
     return sequences(lengths)
+
+
+def halves(scenes: list[np.ndarray]) -> list[np.ndarray]:
+    """Every scene cut in two, as the published recipe trains (`sequences_split=2`)."""
+    return [part for scene in scenes for part in (scene[: -(-len(scene) // 2)], scene[-(-len(scene) // 2) :])]
+
+
+# Sizes of the splits (spec/data/formats sections 2 and 7b).
+NUSCENES_TRAIN, NUSCENES_VAL = scenes_like(700, 28130, 1), scenes_like(150, 6019, 1)
+WAYMO_TRAIN, WAYMO_VAL = scenes_like(798, 158081, 3), scenes_like(202, 39987, 3)
 
 
 def global_batches(scenes, world_size: int, lanes: int, count: int, position: int = 0, seed: int = 0) -> list:
@@ -59,6 +76,81 @@ def test_every_pass_covers_every_frame_once():
                 counts[request.draw][request.index] += 1
     for draw in range(3):
         assert counts[draw] == Counter(range(frames))
+
+
+def play(scenes, world_size: int, lanes: int, passes: int) -> list[np.ndarray]:
+    """(index, draw) that every lane plays until it has left `passes` passes behind, [R, 2] each."""
+    played = []
+    for rank in range(world_size):
+        batches = []
+        for batch in StreamingBatchSampler(scenes, lanes, rank, world_size, seed=5):
+            if min(request.draw for request in batch) >= passes:
+                break
+            batches.append(batch)
+        played.extend(np.array(batches).swapaxes(0, 1))
+    return played
+
+
+def require_passes(scenes, world_size: int, lanes: int, passes: int) -> None:
+    """Every pass holds every sequence once, from its first to its last key frame, whoever plays it."""
+    frames = sum(map(len, scenes))
+    begins, ends = np.zeros(frames, bool), np.zeros(frames, bool)
+    begins[[s[0] for s in scenes]] = ends[[s[-1] for s in scenes]] = True
+    counts = np.zeros((passes, frames), np.int64)
+    for lane in play(scenes, world_size, lanes, passes):
+        index, draw = lane[lane[:, 1] < passes].T
+        np.add.at(counts, (draw, index), 1)
+        goes_on = (index[1:] == index[:-1] + 1) & ~begins[index[1:]] & (draw[1:] == draw[:-1])
+        changes = ends[index[:-1]] & begins[index[1:]]
+        assert begins[index[0]]
+        assert (goes_on | changes).all()
+    assert (counts == 1).all()
+
+
+@pytest.mark.parametrize("world_size", range(1, 17))
+def test_passes_at_the_size_of_nuscenes(world_size):
+    """The same samples in every pass, for 2 lanes and for 5 lanes in each of 1 to 16 processes."""
+    assert len(NUSCENES_TRAIN) == 700
+    assert sum(map(len, NUSCENES_TRAIN)) == 28130
+    require_passes(halves(NUSCENES_TRAIN), world_size, 2, passes=2)
+    require_passes(NUSCENES_TRAIN, world_size, 5, passes=1)
+
+
+@pytest.mark.parametrize("world_size", range(1, 17))
+def test_passes_at_the_size_of_waymo(world_size):
+    assert len(WAYMO_TRAIN) == 798
+    assert sum(map(len, WAYMO_TRAIN)) == 158081
+    require_passes(WAYMO_TRAIN, world_size, 2, passes=1)
+
+
+@pytest.mark.parametrize("scenes", [halves(NUSCENES_TRAIN), WAYMO_TRAIN], ids=["nuscenes", "waymo"])
+def test_resuming_anywhere_at_full_size(scenes):
+    """A state of any number of processes, taken anywhere, continues on any other number with the same global batch."""
+    lanes, steps = 16, 4000
+    whole = list(islice(StreamingBatchSampler(scenes, lanes, seed=5), steps))
+    rng = np.random.default_rng(2)
+    for position in [0, 1, *rng.integers(2, steps - 10, 8).tolist(), steps - 10]:
+        before, after = rng.choice([1, 2, 4, 8, 16], 2).tolist()
+        stopped = StreamingBatchSampler(scenes, lanes // before, before - 1, before, seed=5)
+        stopped.set_position(position)
+        parts = []
+        for rank in range(after):
+            resumed = StreamingBatchSampler(scenes, lanes // after, rank, after, seed=5)
+            resumed.load_state_dict(stopped.state_dict())
+            parts.append(islice(resumed, 10))
+        assert [list(chain(*part)) for part in zip(*parts)] == whole[position : position + 10]
+
+
+def test_published_epochs_are_lengths_in_samples():
+    """int(28130 // 16 * 4.554) = 8005 batches; the published schedule in samples is made of them."""
+    epoch = cbgs_pass(28130, 16)
+    assert epoch == 8005 * 16
+    schedule = load_config(SCHEDULE)
+    assert schedule.train_cfg.samples == 12 * epoch
+    assert schedule.train_cfg.val_every == 4 * epoch
+    assert schedule.hooks.history.start == 2 * epoch
+    assert schedule.hooks.denoising.end == 6 * epoch
+    assert cbgs_pass(158081, 8) == int(19760 * 4.554) * 8
 
 
 @settings(max_examples=25, deadline=None)
@@ -128,15 +220,15 @@ def test_a_checkpoint_of_another_run_is_refused(other):
 
 
 @pytest.mark.parametrize("world_size", range(1, 17))
-def test_evaluation_sees_every_frame_once_and_whole_scenes(world_size):
-    scenes = val_like()
-    assert sum(map(len, scenes)) == 6019
+@pytest.mark.parametrize(("scenes", "frames"), [(NUSCENES_VAL, 6019), (WAYMO_VAL, 39987)], ids=["nuscenes", "waymo"])
+def test_evaluation_sees_every_frame_once_and_whole_scenes(scenes, frames, world_size):
+    assert sum(map(len, scenes)) == frames
     shards = [SceneShardSampler(scenes, rank, world_size) for rank in range(world_size)]
     indices = [[r.index for batch in shard for r in batch] for shard in shards]
     assert [len(s) for s in shards] == [len(i) for i in indices]
-    assert sorted(chain(*indices)) == list(range(6019))
+    assert sorted(chain(*indices)) == list(range(frames))
     assert max(map(len, indices)) - min(map(len, indices)) <= max(map(len, scenes))
-    scene_of = np.repeat(np.arange(150), [len(s) for s in scenes])
+    scene_of = np.repeat(np.arange(len(scenes)), [len(s) for s in scenes])
     for shard in indices:
         owners = scene_of[shard]
         assert (np.diff(owners) >= 0).all()

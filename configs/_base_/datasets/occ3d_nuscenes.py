@@ -1,4 +1,5 @@
 """nuScenes with Occ3D labels, images of 256 x 704 pixels, augmented as published."""
+label_space = "Occ3D-nuScenes"
 grid = dict(lower=(-40.0, -40.0, -1.0), upper=(40.0, 40.0, 5.4), shape=(200, 200, 16))
 image_size = (256, 704)
 

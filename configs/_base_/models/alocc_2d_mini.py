@@ -1,5 +1,5 @@
 """ALOcc-2D-mini: occlusion-aware depth, soft filling of a bird's-eye view, 16 past maps, one mask per class."""
-bev_grid = dict(lower=(-40.0, -40.0, -1.0), upper=(40.0, 40.0, 5.4), shape=(200, 200, 1))
+bev_grid = dict(shape=(200, 200, 1))  # over the box of the labels
 depth_bins = (1.0, 45.0, 1.0)
 channels = 40
 head_channels = 32

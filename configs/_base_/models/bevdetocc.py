@@ -1,5 +1,5 @@
 """BEVDetOcc: stereo depth, hard pooling, a window of 16 past volumes, 3-D convolutions, a classifier per voxel."""
-volume_grid = dict(lower=(-40.0, -40.0, -1.0), upper=(40.0, 40.0, 5.4), shape=(200, 200, 16))
+volume_grid = dict(shape=(200, 200, 16))  # over the box of the labels
 depth_bins = (1.0, 45.0, 0.5)
 channels = 32
 

@@ -53,6 +53,7 @@ class LabelSet(ABC):
         native_grid: grid of the files; the configured grid must be the same.
         frame: "ego" (at the time of the lidar sweep) or "lidar".
         motion_frame: frame in which `prev_from_ego` is expressed.
+        noise_class: class whose id the files give to voxels without a label, so that no voxel ever has this class.
 
     Raises:
         ConfigError: the configured grid is not the one of the files.
@@ -62,6 +63,7 @@ class LabelSet(ABC):
     native_grid: VoxelGrid
     frame: LabelFrame = "ego"
     motion_frame: LabelFrame = "ego"
+    noise_class: str | None = None
 
     def __init__(self, grid: VoxelGrid | dict, folder: str):
         self.grid = VoxelGrid.from_config(grid)

@@ -72,6 +72,8 @@ class BevEncoder(nn.Module):
         The lifting convolution numbers its outputs channel * heights + z, as published.
         """
         lifted = self.lift(self.neck(self.backbone(bev_map(volume))))
-        x, y, _ = volume.grid.shape
-        grid = VoxelGrid(volume.grid.lower, volume.grid.upper, (x, y, self.heights))
-        return Volume(lifted.unflatten(1, (-1, self.heights)), grid)
+        return Volume(lifted.unflatten(1, (-1, self.heights)), self.output_grid(volume.grid))
+
+    def output_grid(self, grid: VoxelGrid) -> VoxelGrid:
+        """Grid of the volume over a bird's-eye-view grid."""
+        return VoxelGrid(grid.lower, grid.upper, (*grid.shape[:2], self.heights))

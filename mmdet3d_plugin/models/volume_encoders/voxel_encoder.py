@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...registry import MODELS
-from ...structures import Volume
+from ...structures import Volume, VoxelGrid
 from .residual import ResidualStages
 
 
@@ -63,3 +63,7 @@ class VoxelEncoder3d(nn.Module):
     def forward(self, volume: Volume) -> Volume:
         """Map features [B, C_in, Z, Y, X] to [B, C_out, Z, Y, X] over the same grid."""
         return Volume(self.neck(self.backbone(volume.features)), volume.grid)
+
+    def output_grid(self, grid: VoxelGrid) -> VoxelGrid:
+        """Grid of the encoded volume: that of the volume."""
+        return grid
