@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import ConfigError, DataError, closest
@@ -25,6 +25,15 @@ _MINI = {
 }
 
 
+def split_names(root: Path, version: str, scenes: Sequence[str]) -> tuple[str, ...]:
+    """Names of the splits that :func:`split_scenes` knows.
+
+    Raises:
+        DataError: `splits.json` is broken, or the version has no known split.
+    """
+    return tuple(_splits(root, version, scenes))
+
+
 def split_scenes(root: Path, version: str, split: str, scenes: Sequence[str]) -> tuple[str, ...]:
     """Names of the scenes of a split, in the order of `scenes`.
 
@@ -41,8 +50,7 @@ def split_scenes(root: Path, version: str, split: str, scenes: Sequence[str]) ->
         ConfigError: the split is unknown.
         DataError: the split names scenes that the tables do not have, or the version has no known split.
     """
-    file = root / SPLIT_FILE
-    splits = _read_file(file) if file.is_file() else _official(root, version, scenes)
+    splits = _splits(root, version, scenes)
     if split not in splits:
         raise ConfigError(f"{root} ({version}) has no split {split!r}", expected=closest(split, splits))
     wanted = set(splits[split])
@@ -54,9 +62,14 @@ def split_scenes(root: Path, version: str, split: str, scenes: Sequence[str]) ->
             if missing
             else "no scene",
             expected="every scene of the split in scene.json",
-            fix=f"check the version, or list the scenes that you have in {file}",
+            fix=f"check the version, or list the scenes that you have in {root / SPLIT_FILE}",
         )
     return tuple(name for name in scenes if name in wanted)
+
+
+def _splits(root: Path, version: str, scenes: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    file = root / SPLIT_FILE
+    return _read_file(file) if file.is_file() else _official(root, version, scenes)
 
 
 def _read_file(file: Path) -> dict[str, list[str]]:
