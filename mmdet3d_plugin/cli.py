@@ -66,6 +66,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     _add_check(commands.add_parser("check-submission", help="say whether a server can score a submission"))
     _add_compare(commands.add_parser("compare", help="results side by side"))
     _add_demo(commands.add_parser("demo", help="make a world, train on it, score, draw a report"))
+    _add_validate(commands.add_parser("validate", help="say whether labels, images and calibration fit together"))
     _add_doctor(commands.add_parser("doctor", help="say what this installation can do"))
     chosen = parser.parse_args(arguments)
     return chosen.run(chosen) or 0
@@ -166,9 +167,27 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_demo)
 
 
+def _add_validate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", help="config file whose training and test data are examined")
+    parser.add_argument("--frames", type=int, default=6, help="compared of each (default: %(default)s)")
+    parser.add_argument("--out", help="folder of the pictures (default: work_dirs/<name of the config>/validate)")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", help="override keys")
+    parser.set_defaults(run=_validate)
+
+
 def _add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", default=".", help="where data/ and work_dirs/ are (default: here)")
     parser.set_defaults(run=_doctor)
+    subjects = parser.add_subparsers(metavar="data", help="look at a data set instead of the installation")
+    _add_doctor_data(subjects.add_parser("data", help="what of a data set is there, and whether it agrees"))
+
+
+def _add_doctor_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--root", default="data/nuscenes", help="folder of the data set (default: %(default)s)")
+    parser.add_argument("--version", help="folder of its tables (default: every one)")
+    parser.add_argument("--labels", nargs="+", metavar="NAME", help="annotations that must be there (default: any)")
+    parser.add_argument("--out", default="work_dirs/doctor", help="folder for the picture (default: %(default)s)")
+    parser.set_defaults(run=_doctor_data)
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -258,21 +277,52 @@ def _demo(options: argparse.Namespace) -> None:
     run_demo(options.preset, options.work_dir, options.data_root)
 
 
-def _doctor(options: argparse.Namespace) -> int:
-    from rich.console import Console
-    from rich.table import Table
+def _validate(options: argparse.Namespace) -> int:
+    from .engine.validate import validate
 
+    out = options.out or Path("work_dirs") / Path(options.config).stem / "validate"
+    findings = validate(load_config(options.config, options.cfg_options), Path(out), options.frames)
+    problems = sum(finding.status == "PROBLEM" for finding in findings)
+    rows = [(finding.status, finding.topic, finding.text) for finding in findings]
+    _print_table(rows, f"problems in the data of {options.config}: {problems or 'none'}")
+    return 1 if problems else 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
     from .engine.doctor import examine
 
     findings = examine(Path(options.folder))
-    table: Any = Table(show_header=False, show_edge=False)
-    for finding in findings:
-        table.add_row("ok" if finding.ok else "PROBLEM", finding.topic, finding.text)
     ready = all(finding.ok for finding in findings)
+    _print_table(
+        [("ok" if finding.ok else "PROBLEM", finding.topic, finding.text) for finding in findings],
+        "the demo can run: make demo" if ready else "the demo cannot run until the problems are solved",
+    )
+    return 0 if ready else 1
+
+
+def _doctor_data(options: argparse.Namespace) -> int:
+    from .engine.data_doctor import examine_data
+
+    findings = examine_data(options.root, options.labels, options.version, options.out)
+    problems = sum(finding.status == "PROBLEM" for finding in findings)
+    _print_table(
+        [(finding.status, finding.topic, finding.text) for finding in findings],
+        f"problems in {options.root}: {problems or 'none'}",
+    )
+    return 1 if problems else 0
+
+
+def _print_table(rows: Sequence[tuple[str, str, str]], conclusion: str) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table: Any = Table(show_header=False, show_edge=False)
+    for row in rows:
+        table.add_row(*map(escape, row))
     console = Console()
     console.print(table)
-    console.print("the demo can run: make demo" if ready else "the demo cannot run until the problems are solved")
-    return 0 if ready else 1
+    console.print(escape(conclusion))
 
 
 if __name__ == "__main__":

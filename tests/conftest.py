@@ -16,3 +16,21 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from mmdet3d_plugin.datasets.synthetic import create_world
 
     return create_world(tmp_path_factory.mktemp("world") / "tiny", "tiny", progress=False)
+
+
+@pytest.fixture(scope="session")
+def waymo_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Root of a generated Occ3D-Waymo, preset "tiny": 2 + 1 scenes of 4 frames. Do not write to it."""
+    from mmdet3d_plugin.datasets.synthetic import create_world
+
+    root = tmp_path_factory.mktemp("world") / "waymo"
+    return create_world(root, "tiny", layout="waymo", image_scale=0.1, progress=False)
+
+
+@pytest.fixture(scope="session")
+def four_camera_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Root of the worked example of an own data set, preset "tiny". Do not write to it."""
+    from mmdet3d_plugin.datasets.synthetic import create_world
+
+    root = tmp_path_factory.mktemp("world") / "four_cameras"
+    return create_world(root, "tiny", layout="four-cameras", image_scale=0.15, progress=False)

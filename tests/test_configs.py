@@ -20,6 +20,7 @@ from mmdet3d_plugin.structures import (
     OccBatch,
     OccTargets,
     VoxelGrid,
+    label_space,
 )
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
@@ -79,7 +80,9 @@ def random_batch(cfg, lanes: int = 2) -> OccBatch:
     depth = torch.rand(lanes, cameras, height, width, generator=generator) * 40 + 1
     zyx = VoxelGrid.from_config(shrink(copy.deepcopy(dict(cfg.grid)))).zyx
     targets = OccTargets(
-        occupancy=torch.randint(0, 18, (lanes, *zyx), generator=generator, dtype=torch.uint8),
+        occupancy=torch.randint(
+            0, label_space(cfg.label_space).num_classes, (lanes, *zyx), generator=generator, dtype=torch.uint8
+        ),
         depth=depth * (torch.rand(depth.shape, generator=generator) < 0.1),
         image_semantics=torch.randint(0, 17, depth.shape, generator=generator, dtype=torch.uint8),
     )

@@ -1,5 +1,6 @@
 """Data sets: key frames of driving logs with cameras, lidar and occupancy labels."""
 
+from .base import OccDataset
 from .collate import collate, init_worker
 from .labels import LabelSet, LabelVolume
 from .nuscenes import NuScenesOccDataset
@@ -7,6 +8,7 @@ from .randomness import SampleRequest
 from .sample import Sample
 from .samplers import SceneShardSampler, StreamingBatchSampler
 from .transforms import DepthMaps, ImagePipeline, SceneAugmentation
+from .waymo import WaymoOccDataset
 
 __all__ = [
     "DepthMaps",
@@ -14,11 +16,13 @@ __all__ = [
     "LabelSet",
     "LabelVolume",
     "NuScenesOccDataset",
+    "OccDataset",
     "Sample",
     "SampleRequest",
     "SceneAugmentation",
     "SceneShardSampler",
     "StreamingBatchSampler",
+    "WaymoOccDataset",
     "collate",
     "init_worker",
 ]

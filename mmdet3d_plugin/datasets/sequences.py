@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import ConfigError
-from .index import KeyFrameIndex
+from ..errors import ConfigError, DataError
 
 
 @dataclass(frozen=True)
@@ -26,24 +25,30 @@ class Sequences:
     starts: np.ndarray
 
 
-def split_sequences(index: KeyFrameIndex, parts: int) -> Sequences:
+def split_sequences(scenes: np.ndarray, parts: int) -> Sequences:
     """Cut scenes of n key frames into chunks of ceil(n / parts), the last one shorter (spec/data/pipelines).
 
     Args:
-        index: key frames by scene and time.
+        scenes: [F] scene of every key frame, by scene and time.
         parts: number of chunks; 1 keeps whole scenes. A short scene may give fewer.
 
     Raises:
         ConfigError: parts is below 1.
+        DataError: the key frames of a scene do not follow each other.
     """
     if parts < 1:
         raise ConfigError("sequences_split counts parts of a scene", found=parts, expected=">= 1")
+    borders = np.flatnonzero(scenes[1:] != scenes[:-1]) + 1
+    known: set = set()
     members: list[np.ndarray] = []
-    for scene in range(len(index.scene_names)):
-        frames = index.frames_of(scene)
+    for frames in np.split(np.arange(len(scenes)), borders) if len(scenes) else ():
+        scene = scenes[frames[0]]
+        if scene in known:
+            raise DataError(f"scene {scene} is interrupted by another one", expected="key frames by scene and time")
+        known.add(scene)
         length = -(-len(frames) // parts)
         members.extend(frames[start : start + length] for start in range(0, len(frames), length))
-    sequence, starts = np.empty(len(index), dtype=np.int64), np.zeros(len(index), dtype=bool)
+    sequence, starts = np.empty(len(scenes), dtype=np.int64), np.zeros(len(scenes), dtype=bool)
     for number, frames in enumerate(members):
         sequence[frames] = number
         starts[frames[0]] = True

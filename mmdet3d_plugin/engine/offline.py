@@ -74,7 +74,7 @@ class SavedPredictions:
     def measured_on(self) -> str:
         """Name of the data and its part."""
         if self.labels == "occ3d-waymo":
-            return f"Occ3D-Waymo {self.split}"
+            return f"WaymoOccDataset {self.split}"
         return f"NuScenesOccDataset {self.version} {self.split}"
 
 

@@ -14,6 +14,7 @@ from .labels import (
     ClassChannels,
     LabelSpace,
     label_space,
+    register_label_space,
 )
 from .memory import Memory, TemporalState
 from .prediction import OccLabels, OccOutput, OccPrediction
@@ -49,4 +50,5 @@ __all__ = [
     "VolumeFrame",
     "VoxelGrid",
     "label_space",
+    "register_label_space",
 ]

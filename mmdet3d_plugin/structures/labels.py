@@ -106,6 +106,17 @@ OCC3D_WAYMO = LabelSpace(
 LABEL_SPACES = {s.name: s for s in (OCC3D_NUSCENES, OPENOCC, SURROUNDOCC, OPENOCCUPANCY, OCC3D_WAYMO)}
 
 
+def register_label_space(space: LabelSpace) -> LabelSpace:
+    """Make the label space of an own data set known under its name; returns it.
+
+    Raises:
+        ConfigError: another label space has the name.
+    """
+    if LABEL_SPACES.setdefault(space.name, space) != space:
+        raise ConfigError(f"another label space is called {space.name!r}", fix="choose another name")
+    return space
+
+
 def label_space(name: str | LabelSpace) -> LabelSpace:
     """Look a label space up by its name, as configs do."""
     if isinstance(name, LabelSpace):

@@ -41,6 +41,18 @@ def test_bases_build_with_both_profiles(world, tmp_path, dataset, profile):
         assert (sample.ray_origins is None) is training
 
 
+@pytest.mark.parametrize("profile", ["published", "corrected"])
+def test_waymo_base_builds_with_both_profiles(waymo_world, tmp_path, profile):
+    cfg = load_config(write_config(tmp_path, "occ3d_waymo", profile))
+    for loader in (cfg.train_dataloader, cfg.test_dataloader):
+        built = DATASETS.build(loader.dataset.to_dict() | {"root": str(waymo_world)})
+        assert built.motion == ("side_right_to_front" if profile == "published" else "front")
+        assert built.label_space.name == cfg.label_space
+        sample = built[0]
+        assert sample.images.shape == (5, 3, 640, 960)
+        assert (sample.depth is not None) is (loader is cfg.train_dataloader)
+
+
 def test_every_entry_of_the_profile_is_an_argument_of_its_class(tmp_path):
     cfg = load_config(write_config(tmp_path, "synthetic", "published"))
     for name, arguments in cfg.profile.arguments.items():

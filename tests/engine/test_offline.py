@@ -197,7 +197,7 @@ def test_occ3d_waymo(tmp_path):
     out = tmp_path / "result.json"
     assert cli.main(["evaluate", str(tmp_path / "predictions"), *options, "--workers", "2", "--out", str(out)]) == 0
     result = read_result(out)
-    assert result.protocol.dataset == "Occ3D-Waymo val"
+    assert result.protocol.dataset == "WaymoOccDataset val"
     assert result.protocol.frames == 3
     vehicle = {name: scores[1].value for name, scores in result.classes.items()}
     assert vehicle["IoU@camera"] == pytest.approx(2 / 3)

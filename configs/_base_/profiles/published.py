@@ -16,6 +16,7 @@ profile = dict(
         ImageSemanticsLoss=dict(void_channel=True),
         # data
         NuScenesOccDataset=dict(key_frame="cam_front_ego"),  # F1: cameras in the ego frame of CAM_FRONT's time
+        WaymoOccDataset=dict(motion="side_right_to_front"),  # F10: SIDE_RIGHT's pose before, FRONT's now
         ImagePipeline=dict(resampling="pil", pixel_center=False),  # F14: no half-pixel terms in the matrices
         SurroundOccLabels=dict(noise="free", motion_frame="ego"),  # F8, A12: noise is free; ego motion, lidar volume
         OpenOccupancyLabels=dict(noise="free", motion_frame="ego"),

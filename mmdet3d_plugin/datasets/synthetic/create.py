@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -15,6 +16,7 @@ from tqdm import tqdm
 from ...errors import ConfigError, DataError
 from ...parallel import available_cpus, process_pool
 from ...structures import OCC3D_NUSCENES
+from . import four_cameras, waymo
 from .files import write_json
 from .keyframe import OCC3D_GRID, PROGRESS, KeyFrameTask, evaluation_rays, write_keyframe
 from .labels import ray_mask
@@ -28,6 +30,14 @@ from .tables import read_record, write_tables
 GENERATOR_VERSION = 1
 MARKER = "SYNTHETIC.json"
 """File in the root of a generated data set: no reader can take it for a recording."""
+Layout = Literal["nuscenes", "waymo", "four-cameras"]
+
+
+class _Task(Protocol):
+    """One frame to write; `record` exists when it is written."""
+
+    @property
+    def record(self) -> Path: ...
 
 
 def create_world(
@@ -36,11 +46,12 @@ def create_world(
     seed: int = 0,
     workers: int | None = None,
     *,
+    layout: Layout = "nuscenes",
     openoccupancy: bool = False,
     image_scale: float | None = None,
     progress: bool = True,
 ) -> Path:
-    """Write a synthetic data set in the formats of nuScenes.
+    """Write a synthetic data set.
 
     A run that was stopped goes on where it ended; a finished data set with the same parameters is left alone.
 
@@ -49,8 +60,10 @@ def create_world(
         preset: "tiny", "small" or "learn".
         seed: of every random choice.
         workers: processes; by default one for each CPU of this process.
-        openoccupancy: also write OpenOccupancy labels (6 MB for each key frame).
-        image_scale: size of the images as a share of 1600 x 900; by default that of the preset.
+        layout: "nuscenes" with the formats of its annotations, "waymo" for Occ3D-Waymo with its community pickles,
+            "four-cameras" for the worked example of an own data set.
+        openoccupancy: also write OpenOccupancy labels (6 MB for each key frame of nuScenes).
+        image_scale: size of the images as a share of full size (1600 x 900); by default that of the preset.
         progress: show a progress bar.
 
     Returns:
@@ -64,10 +77,12 @@ def create_world(
     scale = size.image_scale if image_scale is None else image_scale
     if not 0.05 <= scale <= 1.0:
         raise ConfigError("image scale of the synthetic world", found=scale, expected="0.05 to 1.0")
+    if openoccupancy and layout != "nuscenes":
+        raise ConfigError("OpenOccupancy labels belong to the layout of nuScenes", found=f"layout {layout!r}")
     marker = {
         "synthetic": True,
         "preset": size.name,
-        "version": size.version,
+        "version": size.version if layout == "nuscenes" else layout,
         "seed": seed,
         "image_scale": scale,
         "openoccupancy": openoccupancy,
@@ -75,6 +90,21 @@ def create_world(
     }
     if _claim(root, marker):
         return root
+    if layout == "nuscenes":
+        _make_nuscenes(root, size, seed, scale, openoccupancy, workers, progress)
+    else:
+        writer = waymo if layout == "waymo" else four_cameras
+        tasks = writer.tasks(root, size, seed, scale)
+        _write_frames(writer.write_frame, tasks, workers, progress)
+        writer.finish(tasks)
+    write_json(root / MARKER, {**marker, "complete": True}, indent=2)
+    shutil.rmtree(root / PROGRESS)
+    return root
+
+
+def _make_nuscenes(
+    root: Path, size: Preset, seed: int, scale: float, openoccupancy: bool, workers: int | None, progress: bool
+) -> None:
     splits = size.splits
     scenes = [*splits["train"], *splits["val"]]
     tasks = [
@@ -82,14 +112,11 @@ def create_world(
         for scene in scenes
         for index in range(size.keyframes)
     ]
-    _write_frames([t for t in tasks if not t.record.is_file()], len(tasks), workers, progress)
+    _write_frames(write_keyframe, tasks, workers, progress)
     frames = {s: [read_record(t.record) for t in tasks if t.scene == s] for s in scenes}
     _check_classes(size, [r for s in splits["train"] for r in frames[s]])
     write_tables(root, size.version, seed, {s: make_rig(seed, s, scale) for s in scenes}, frames)
     write_json(root / "splits.json", splits, indent=2)
-    write_json(root / MARKER, {**marker, "complete": True}, indent=2)
-    shutil.rmtree(root / PROGRESS)
-    return root
 
 
 def _claim(root: Path, marker: dict) -> bool:
@@ -116,27 +143,29 @@ def _claim(root: Path, marker: dict) -> bool:
     return False
 
 
-def _write_frames(tasks: list[KeyFrameTask], total: int, workers: int | None, progress: bool) -> None:
-    count = max(1, min(available_cpus() if workers is None else workers, len(tasks)))
+def _write_frames(write: Callable[[Any], None], tasks: Sequence[_Task], workers: int | None, progress: bool) -> None:
+    """Write the frames that have no record yet."""
+    missing = [task for task in tasks if not task.record.is_file()]
+    count = max(1, min(available_cpus() if workers is None else workers, len(missing)))
     bar = tqdm(
-        total=total,
-        initial=total - len(tasks),
+        total=len(tasks),
+        initial=len(tasks) - len(missing),
         unit="frame",
         desc="synthetic world",
         disable=not progress,
         file=sys.stderr,
     )
     with bar:
-        for _ in map(write_keyframe, tasks) if count == 1 else _in_parallel(tasks, count):
+        for _ in map(write, missing) if count == 1 else _in_parallel(write, missing, count):
             bar.update()
 
 
-def _in_parallel(tasks: list[KeyFrameTask], workers: int) -> Iterator[None]:
+def _in_parallel(write: Callable[[Any], None], tasks: Sequence[_Task], workers: int) -> Iterator[None]:
     """Write key frames in several processes; yields after each of them."""
     evaluation_rays()
     with process_pool(workers, "writes key frames") as pool:
         list(pool.map(_compile, range(2)))
-        for future in as_completed([pool.submit(write_keyframe, task) for task in tasks]):
+        for future in as_completed([pool.submit(write, task) for task in tasks]):
             yield future.result()
 
 

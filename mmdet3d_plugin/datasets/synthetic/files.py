@@ -46,6 +46,11 @@ def write_jpeg(path: Path, rgb: np.ndarray) -> None:
     write_atomic(path, lambda file: Image.fromarray(rgb).save(file, "JPEG", quality=90))
 
 
+def write_png(path: Path, rgb: np.ndarray) -> None:
+    """Write [H, W, 3] uint8 as a PNG."""
+    write_atomic(path, lambda file: Image.fromarray(rgb).save(file, "PNG"))
+
+
 def write_raw(path: Path, array: np.ndarray) -> None:
     """Write the bytes of an array, little endian, without a header."""
     write_atomic(path, lambda file: file.write(np.ascontiguousarray(array).tobytes()))

@@ -26,7 +26,7 @@ from .files import write_jpeg, write_json, write_npy, write_npz, write_raw
 from .labels import VoxelLabels, camera_mask, ray_mask
 from .presets import KEYFRAME_INTERVAL
 from .scene import Sweep, World
-from .sensors import LIDAR_CHANNEL, RINGS, lidar_directions, quaternion, rotation_z
+from .sensors import LIDAR_CHANNEL, RINGS, Camera, lidar_directions, quaternion, rotation_z
 from .solids import count_points, transform
 
 OCC3D_GRID = VoxelGrid((-40.0, -40.0, -1.0), (40.0, 40.0, 5.4), (200, 200, 16))
@@ -101,7 +101,8 @@ def evaluation_rays() -> np.ndarray:
 
 
 @lru_cache(maxsize=2)
-def _world(seed: int, scene: str, duration: float, image_scale: float) -> World:
+def world_of(seed: int, scene: str, duration: float, image_scale: float) -> World:
+    """The world of a scene; those that a process used last are kept."""
     return World(seed, scene, duration, image_scale)
 
 
@@ -111,7 +112,7 @@ def write_keyframe(task: KeyFrameTask) -> None:
     Raises:
         DataError: a file cannot be written.
     """
-    world = _world(task.seed, task.scene, (task.keyframes - 1) * KEYFRAME_INTERVAL, task.image_scale)
+    world = world_of(task.seed, task.scene, (task.keyframes - 1) * KEYFRAME_INTERVAL, task.image_scale)
     data, pixels = [], np.zeros((len(world.objects), 2), np.int64)
     for camera in world.rig.cameras:
         time = task.time + camera.delay
@@ -176,7 +177,7 @@ def _write_ego_labels(task: KeyFrameTask, world: World) -> np.ndarray:
     grid, ego = OCC3D_GRID, world.ego_pose(task.time)
     labels = world.voxelise(task.time, ego, grid)
     semantics = _occ3d(labels)
-    mask_lidar, mask_camera = _visibility(task, world, labels.occupied)
+    mask_lidar, mask_camera = visibility(world, task.time, labels.occupied, grid, world.rig.cameras)
     write_npz(
         task.root / "gts" / task.scene / task.token / "labels.npz",
         semantics=semantics,
@@ -199,24 +200,32 @@ def _write_ego_labels(task: KeyFrameTask, world: World) -> np.ndarray:
     return np.bincount(semantics.reshape(-1), minlength=OCC3D_FREE + 1)
 
 
-def _visibility(task: KeyFrameTask, world: World, occupied: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lidar and camera mask of the Occ3D grid, [X, Y, Z] bool; the camera mask lies within the lidar mask.
+def visibility(
+    world: World, time: float, occupied: np.ndarray, grid: VoxelGrid, cameras: tuple[Camera, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lidar and camera mask of a grid in the ego frame, [X, Y, Z] bool; the camera mask lies within the lidar mask.
 
     Both are cast through the labels of the current key frame. The lidar mask collects the sweeps of the seconds around
     the key frame, as labels that are accumulated over a scene do.
+
+    Args:
+        world: the scene.
+        time: of the key frame, seconds after the first one.
+        occupied: [X, Y, Z] bool labels of the key frame.
+        grid: where the voxels are.
+        cameras: whose pixels see.
     """
-    ego_from_global = np.linalg.inv(world.ego_pose(task.time))
-    first, last = max(task.time - MASK_WINDOW, 0.0), min(task.time + MASK_WINDOW, world.duration)
+    ego_from_global = np.linalg.inv(world.ego_pose(time))
+    first, last = max(time - MASK_WINDOW, 0.0), min(time + MASK_WINDOW, world.duration)
     beams = lidar_directions()[0].reshape(-1, RINGS, 3)[::2].reshape(-1, 3)
     poses = [
-        ego_from_global @ world.ego_pose(time) @ world.rig.ego_from_lidar
-        for time in np.arange(first, last + 1e-6, MASK_INTERVAL)
+        ego_from_global @ world.ego_pose(moment) @ world.rig.ego_from_lidar
+        for moment in np.arange(first, last + 1e-6, MASK_INTERVAL)
     ]
     origins, rays = np.stack([p[:3, 3] for p in poses]), np.stack([transform(p[:3, :3], beams) for p in poses])
-    mask_lidar = ray_mask(occupied, OCC3D_GRID, origins, rays)
-    cameras = world.rig.cameras
-    views = tuple(ego_from_global @ world.ego_pose(task.time + c.delay) @ c.ego_from_cam for c in cameras)
-    return mask_lidar, camera_mask(occupied, OCC3D_GRID, cameras, views) & mask_lidar
+    mask_lidar = ray_mask(occupied, grid, origins, rays)
+    views = tuple(ego_from_global @ world.ego_pose(time + c.delay) @ c.ego_from_cam for c in cameras)
+    return mask_lidar, camera_mask(occupied, grid, cameras, views) & mask_lidar
 
 
 def _write_lidar_labels(task: KeyFrameTask, world: World, lidar: dict[str, Any]) -> None:

@@ -14,7 +14,12 @@ LIDAR_CHANNEL = "LIDAR_TOP"
 RINGS, AZIMUTHS, MAX_RANGE = 32, 1085, 100.0
 LOWEST, HIGHEST = math.radians(-30.67), math.radians(10.67)
 
-_CAMERAS = {  # ego x, y, z (m) · yaw, pitch (degrees) · f, cx, cy at 1600 x 900 · milliseconds before LIDAR_TOP
+CameraValues = tuple[float, float, float, float, float, float, float, float, float]
+"""Ego x, y, z (m); yaw, pitch (degrees); f, cx, cy at full size (pixels); milliseconds before the lidar."""
+
+_CAMERAS: dict[
+    str, CameraValues
+] = {  # ego x, y, z (m) · yaw, pitch (degrees) · f, cx, cy at 1600 x 900 · milliseconds before LIDAR_TOP
     "CAM_FRONT": (1.70, 0.02, 1.51, 0.3, -0.3, 1266, 816, 492, 35.0),
     "CAM_FRONT_RIGHT": (1.55, -0.49, 1.50, -56.4, -0.8, 1261, 808, 495, 28.0),
     "CAM_FRONT_LEFT": (1.52, 0.49, 1.51, 55.2, 0.1, 1273, 827, 480, 43.0),
@@ -106,19 +111,34 @@ def make_rig(seed: int, scene: str, image_scale: float) -> Rig:
         image_scale: size of the images as a share of 1600 x 900; pixel centres stay pixel centres, so
             cx' = (cx + 0.5) * scale - 0.5.
     """
-    size = (round(IMAGE_SIZE[0] * image_scale), round(IMAGE_SIZE[1] * image_scale))
-    cameras = []
-    for channel, (x, y, z, yaw, pitch, focal, cx, cy, early) in _CAMERAS.items():
-        jitter = generator(seed, scene, "calibration", channel).uniform(-1, 1, 7)
-        turn = np.radians((yaw, -pitch, 0.0) + 0.5 * jitter[:3])
-        rotation = rotation_z(turn[0]) @ _rotation_y(turn[1]) @ _rotation_x(turn[2]) @ _CAMERA_AXES
-        f = focal * (1 + 0.005 * jitter[6]) * image_scale
-        intrinsics = np.array(
-            [[f, 0, (cx + 0.5) * image_scale - 0.5], [0, f, (cy + 0.5) * image_scale - 0.5], [0, 0, 1]], np.float64
-        )
-        position = np.array((x, y, z)) + 0.02 * jitter[3:6]
-        cameras.append(Camera(channel, rigid(rotation, position), intrinsics, size, -early * 1e-3))
+    cameras = [
+        make_camera(seed, scene, channel, values, IMAGE_SIZE, image_scale) for channel, values in _CAMERAS.items()
+    ]
     return Rig(tuple(cameras), _lidar_pose(seed, scene))
+
+
+def make_camera(
+    seed: int, scene: str, channel: str, values: CameraValues, full_size: tuple[int, int], image_scale: float
+) -> Camera:
+    """One camera of a scene, with the jitter of `make_rig`.
+
+    Args:
+        seed, scene, channel: what the jitter depends on.
+        values: nominal mounting and intrinsics.
+        full_size: width, height of the image that the intrinsics belong to.
+        image_scale: size of the image as a share of it.
+    """
+    x, y, z, yaw, pitch, focal, cx, cy, early = values
+    size = (round(full_size[0] * image_scale), round(full_size[1] * image_scale))
+    jitter = generator(seed, scene, "calibration", channel).uniform(-1, 1, 7)
+    turn = np.radians((yaw, -pitch, 0.0) + 0.5 * jitter[:3])
+    rotation = rotation_z(turn[0]) @ _rotation_y(turn[1]) @ _rotation_x(turn[2]) @ _CAMERA_AXES
+    f = focal * (1 + 0.005 * jitter[6]) * image_scale
+    intrinsics = np.array(
+        [[f, 0, (cx + 0.5) * image_scale - 0.5], [0, f, (cy + 0.5) * image_scale - 0.5], [0, 0, 1]], np.float64
+    )
+    position = np.array((x, y, z)) + 0.02 * jitter[3:6]
+    return Camera(channel, rigid(rotation, position), intrinsics, size, -early * 1e-3)
 
 
 def _lidar_pose(seed: int, scene: str) -> np.ndarray:
