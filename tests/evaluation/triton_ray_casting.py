@@ -15,13 +15,14 @@ DEVICE = os.environ["OCCSTUDIO_KERNEL_DEVICE"]
 ORIGINS = [[0.1, 0.2, 0.1], [-6.0, 0.0, 0.0], [3.9999, -1.2, 0.4], [0.4, 0.4, -1.2], [0.0, 9.0, 0.0]]
 
 
-@pytest.mark.parametrize("precision", ["double", "single"])
-@pytest.mark.parametrize("start", ["truncate", "floor"])
-@pytest.mark.parametrize("volumes", [1, 3, MAX_VOLUMES])
+@pytest.mark.parametrize(
+    ("volumes", "start", "precision"),
+    [(1, "floor", "double"), (3, "truncate", "single"), (MAX_VOLUMES, "truncate", "double")],
+)
 def test_bits_of_the_reference(volumes, start, precision):
     occupied = torch.rand((volumes, *SMALL.zyx), generator=torch.Generator().manual_seed(volumes)) < 0.03
     origins = torch.tensor(ORIGINS, dtype=torch.float64)
-    rays = torch.cat((lidar_rays()[::97], torch.eye(3), -torch.eye(3), torch.ones(1, 3)))
+    rays = torch.cat((lidar_rays()[::200], torch.eye(3), -torch.eye(3), torch.ones(1, 3)))
     options = {"start": start, "precision": precision}
     expected = cast_rays(occupied, origins, rays, SMALL, backend="torch", **options)
     found = cast_rays(occupied.to(DEVICE), origins, rays, SMALL, backend="triton", **options)
