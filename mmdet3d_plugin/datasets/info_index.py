@@ -14,10 +14,10 @@ from PIL import Image
 
 from ..errors import DataError
 from ..geometry.transforms import pose_matrix
+from ..restricted_pickle import load_pickle
 from .index import KeyFrameIndex, scene_columns
 from .index_cache import cached
 from .key_frames import CAMERAS
-from .restricted_pickle import load_pickle
 from .tables import field, read_table
 
 SUFFIX = ".pkl"

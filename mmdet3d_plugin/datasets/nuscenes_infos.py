@@ -16,11 +16,11 @@ from tqdm import tqdm
 
 from ..geometry.transforms import Poses, inverse, pose_matrix
 from ..parallel import available_cpus, process_pool
+from ..restricted_pickle import load_pickle
 from .checks import find_root
 from .index_cache import fingerprint
 from .key_frames import LIDAR, TABLES, KeyFrameRecords, read_key_frames
 from .nuscenes_boxes import Boxes, ego_boxes, lidar_boxes, read_boxes
-from .restricted_pickle import load_pickle
 from .splits import split_names, split_scenes
 from .synthetic.files import write_atomic
 from .tables import field, read_table

@@ -13,7 +13,7 @@ from scipy.linalg import rq
 
 from ..errors import DataError
 from ..geometry.transforms import Poses
-from .restricted_pickle import load_pickle
+from ..restricted_pickle import load_pickle
 
 CAMERAS = ("FRONT", "FRONT_LEFT", "SIDE_LEFT", "FRONT_RIGHT", "SIDE_RIGHT")
 """Order of the pose lists, and of the camera axis, as published. The published code calls the third one front right and

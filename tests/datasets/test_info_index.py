@@ -17,8 +17,8 @@ from mmdet3d_plugin.datasets.index import KeyFrameIndex, load_index
 from mmdet3d_plugin.datasets.info_index import below_root, load_infos
 from mmdet3d_plugin.datasets.labels import Occ3DLabels, OpenOccLabels, OpenOccupancyLabels, SurroundOccLabels
 from mmdet3d_plugin.datasets.nuscenes_infos import create_infos
-from mmdet3d_plugin.datasets.restricted_pickle import load_pickle
 from mmdet3d_plugin.errors import DataError
+from mmdet3d_plugin.restricted_pickle import load_pickle
 
 VERSION = "v1.0-mini"
 VAL = "bevdetv2-nuscenes_infos_val.pkl"

@@ -18,9 +18,9 @@ from mmdet3d_plugin.datasets import nuscenes_infos
 from mmdet3d_plugin.datasets.index import CAMERAS, load_index
 from mmdet3d_plugin.datasets.nuscenes_boxes import DETECTION_CLASSES, velocities
 from mmdet3d_plugin.datasets.nuscenes_infos import create_infos
-from mmdet3d_plugin.datasets.restricted_pickle import load_pickle
 from mmdet3d_plugin.errors import DataError
 from mmdet3d_plugin.geometry.transforms import apply, inverse
+from mmdet3d_plugin.restricted_pickle import load_pickle
 
 VERSION = handmade.VERSION
 CAMERA_KEYS = {

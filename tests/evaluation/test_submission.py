@@ -274,7 +274,7 @@ def test_the_state_of_a_type_cannot_make_numpy_misread_memory(tmp_path):
     forged.reduced = np.dtype, ("O8", False, True), (3, "|", None, None, None, 8, 8, 0)
     array = Malicious(np.ndarray)
     array.reduced = np.ndarray, ((0,), "b"), (1, (1,), forged, False, b"\x08" * 8)
-    with pytest.raises(DataError, match=r"(?s)cannot be read.*O8"):
+    with pytest.raises(DataError, match="cannot be read"):
         load(pack(tmp_path / "evil.gz", {"results": {"a": {"pcd_cls": array}}}))
 
 

@@ -10,8 +10,8 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
-from mmdet3d_plugin.datasets.restricted_pickle import load_pickle
 from mmdet3d_plugin.errors import DataError
+from mmdet3d_plugin.restricted_pickle import load_pickle
 
 shared = np.arange(3)
 CONTENT = {

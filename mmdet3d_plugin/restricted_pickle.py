@@ -7,6 +7,7 @@ file says about memory: an array is made from bytes, a shape and the name of a p
 
 from __future__ import annotations
 
+import gzip
 import pickle
 import re
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..errors import DataError
+from .errors import DataError
 
 _UNREADABLE = (
     *(EOFError, pickle.UnpicklingError),
@@ -37,15 +38,29 @@ def load_pickle(path: str | Path) -> Any:
     Raises:
         DataError: the file is missing or damaged, or refers to anything else, which is named.
     """
-    path = Path(path)
     try:
-        with path.open("rb") as stream:
-            return _resolve(_Unpickler(stream, path).load(), {})
+        with Path(path).open("rb") as stream:
+            return unpickle(stream, f"pickle {path}")
     except OSError as error:
         raise DataError(f"pickle {path} cannot be read", found=error.strerror or error) from error
+
+
+def unpickle(stream: IO[bytes] | gzip.GzipFile, name: str) -> Any:
+    """Content of the next pickle of a stream, see :func:`load_pickle`.
+
+    Args:
+        stream: where to read.
+        name: what is read, for messages.
+
+    Raises:
+        DataError: it is damaged, or refers to anything but containers and arrays.
+        OSError: the stream cannot be read.
+    """
+    try:
+        return _resolve(_Unpickler(stream, name).load(), {})
     except _UNREADABLE as error:
         raise DataError(
-            f"pickle {path} cannot be read",
+            f"{name} cannot be read",
             found=f"{type(error).__name__}: {error}",
             expected="a complete pickle of containers, numbers, text and numpy arrays",
             fix="copy or write it again",
@@ -152,15 +167,15 @@ _GLOBALS: dict[str, Any] = {
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, stream: IO[bytes], path: Path):
+    def __init__(self, stream: IO[bytes] | gzip.GzipFile, name: str):
         super().__init__(stream)
-        self._path = path
+        self._name = name
 
     def find_class(self, module: str, name: str) -> Any:
         known = f"{module}.{name}"
         if known not in _GLOBALS:
             raise DataError(
-                f"pickle {self._path} refers to something that is neither a container nor an array",
+                f"{self._name} refers to something that is neither a container nor an array",
                 found=known,
                 expected="numpy arrays, scalars and dtypes, and builtin containers",
                 fix="do not load it otherwise if you do not trust its source; write it again from plain values",
