@@ -120,7 +120,28 @@ def load_index(root: Path, version: str) -> KeyFrameIndex:
     """
     folder = root / version
     tables = [folder / f"{name}.json" for name in TABLES]
-    return cached(KeyFrameIndex, root, f"tables-{version}", tables, lambda: _assemble(read_key_frames(folder)))
+    return cached(KeyFrameIndex, root, f"tables-{version}", tables, lambda: _from_tables(folder))
+
+
+def _from_tables(folder: Path) -> KeyFrameIndex:
+    """Read the tables; whatever type a field has, it ends as a DataError or in a column of numbers or text."""
+    try:
+        index = _assemble(read_key_frames(folder))
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+        raise DataError(
+            f"a table in {folder} has a field of another type than nuScenes v1.0",
+            found=f"{type(error).__name__}: {error}",
+            fix="copy or unpack the metadata archive again",
+        ) from error
+    for column in dataclasses.fields(index):
+        values = getattr(index, column.name)
+        if values.dtype.kind not in "iufU" or (values.dtype.kind == "f" and not np.isfinite(values).all()):
+            raise DataError(
+                f"the tables in {folder} give no usable {column.name}",
+                found=f"values of type {values.dtype}, or not finite",
+                fix="copy or unpack the metadata archive again",
+            )
+    return index
 
 
 def scene_columns(tokens: Sequence[str]) -> tuple[list[str], np.ndarray, np.ndarray]:

@@ -10,12 +10,14 @@ import json
 from collections.abc import Callable
 
 import cv2
+import handmade
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmdet3d_plugin.datasets import files
+from mmdet3d_plugin.datasets.index import load_index
 from mmdet3d_plugin.datasets.labels import KeyFrameName, label_set
 from mmdet3d_plugin.datasets.splits import split_scenes
 from mmdet3d_plugin.datasets.tables import read_table
@@ -142,3 +144,31 @@ def test_splits(tmp_path, recipe):
     path.write_bytes(damaged(json.dumps({"train": ["scene-0001"], "val": ["scene-0002"]}).encode(), recipe))
     scenes = ["scene-0001", "scene-0002"]
     require_content_or_name(lambda: split_scenes(tmp_path, "v1.0-mini", "val", scenes), tmp_path)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5),
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=3), children, max_size=2),
+    max_leaves=6,
+)
+
+
+@FUZZ
+@given(data=st.data())
+def test_fields_of_other_types(world, tmp_path_factory, data):
+    """Any field of any record of any table becomes any JSON value, or is gone."""
+    root = tmp_path_factory.mktemp("tables")
+    (root / handmade.VERSION).mkdir()
+    sources = sorted((world / handmade.VERSION).glob("*.json"))
+    chosen = data.draw(st.sampled_from(["sample", "sample_data", "ego_pose", "calibrated_sensor", "sensor", "scene"]))
+    for source in sources:
+        records = json.loads(source.read_text())
+        if source.stem == chosen:
+            record = data.draw(st.sampled_from(records))
+            key = data.draw(st.sampled_from(sorted(record)))
+            record[key] = data.draw(JSON_VALUES)
+            if data.draw(st.booleans()):
+                del record[key]
+        (root / handmade.VERSION / source.name).write_text(json.dumps(records))
+    load_index.cache_clear()
+    require_content_or_name(lambda: load_index(root, handmade.VERSION), "")
