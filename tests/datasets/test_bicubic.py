@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mmdet3d_plugin.datasets import ImagePipeline, files
+from mmdet3d_plugin.datasets.transforms import bicubic
 from mmdet3d_plugin.datasets.transforms.bicubic import resize_bicubic
 
 SOURCE = (1600, 900)
@@ -104,3 +105,11 @@ def test_an_image_of_twice_the_size_is_not_scaled_silently(tmp_path, read):
     Image.fromarray(noise((320, 180))).save(file)
     with pytest.raises(files.DataError, match="another size"):
         read(file, (160, 90))
+
+
+def test_without_numba_pillow_does_it(monkeypatch):
+    image, size, box = noise((160, 90)), (70, 39), (-3, 4, 61, 36)
+    expected = resize_bicubic(image, size, box)
+    monkeypatch.setattr(bicubic, "numba", None)
+    monkeypatch.setattr(bicubic, "_add_lines", None)
+    assert np.array_equal(resize_bicubic(image, size, box), expected)

@@ -13,9 +13,13 @@ from functools import lru_cache
 from typing import Any
 
 import cv2
-import numba
 import numpy as np
 from PIL import Image
+
+try:
+    import numba
+except ImportError:  # Pillow gives the same bits in more time
+    numba = None
 
 _BITS = 22
 _HALF = 1 << (_BITS - 1)
@@ -33,7 +37,7 @@ def resize_bicubic(image: np.ndarray, size: tuple[int, int], box: tuple[int, int
     Returns:
         [bottom - top, right - left, 3] uint8.
     """
-    if image.shape[0] > image.shape[1]:  # newer versions of Pillow resize tall images along y first
+    if numba is None or image.shape[0] > image.shape[1]:  # newer versions of Pillow resize tall images along y first
         return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC).crop(box))
     left, top, right, bottom = box
     result = np.zeros((bottom - top, right - left, 3), dtype=np.uint8)
@@ -86,6 +90,8 @@ def _taps(source: int, target: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile on first call and keep the machine code on disk where some cache folder is writable."""
+    if numba is None:
+        return function
     try:
         return numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:  # numba found no folder that it may write to
