@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,7 @@ from ..structures import LabelSpace, VolumeFrame, VoxelGrid
 from .checks import require_label_files
 from .image_cache import IMAGE_CACHE_BYTES, ImageCache
 from .labels.base import KeyFrameName, LabelSet, LabelVolume, require_choice
+from .missing import POLICIES, Faults, OnMissing
 from .randomness import SampleRequest, Stream, generator
 from .sample import Sample
 from .sequences import Sequences, split_sequences
@@ -47,9 +49,11 @@ class OccDataset(ABC):
             input.
         load_adjacent: also load the images of the previous key frame, for stereo depth.
         sequences_split: number of parts into which a scene is cut to train streams.
-        seed: of all augmentations.
+        on_missing: "error", "skip" or "mask", see :data:`OnMissing`; with "error", label files of the whole split
+            must be there from the start.
 
     Attributes:
+        seed: of all augmentations; the training loader sets that of the run.
         cameras: names in the order of the camera axis.
         front: number of the camera whose file names a key frame in messages.
         lidar_position: where evaluation rays start, metres in the volume frame; None without ray metrics.
@@ -64,6 +68,7 @@ class OccDataset(ABC):
     cameras: tuple[str, ...]
     front: int = 0
     lidar_position: tuple[float, float, float] | None = None
+    seed: int = 0
 
     def __init__(
         self,
@@ -76,7 +81,7 @@ class OccDataset(ABC):
         depth: dict | None = None,
         load_adjacent: bool = False,
         sequences_split: int = 1,
-        seed: int = 0,
+        on_missing: OnMissing = "error",
     ):
         self.mode = require_choice(f"{type(self).__name__}.mode", mode, ("train", "evaluate", "predict"))
         self.labels: LabelSet = TRANSFORMS.build(labels)
@@ -85,12 +90,12 @@ class OccDataset(ABC):
         self.depth: DepthMaps | None = TRANSFORMS.build(depth) if depth else None
         self.load_adjacent = load_adjacent
         self.image_cache = ImageCache(IMAGE_CACHE_BYTES if load_adjacent else 0)
-        self.seed = seed
+        self.on_missing = require_choice(f"{type(self).__name__}.on_missing", on_missing, POLICIES)
         self._require_lidar()
         self.root = self.open(root, split)
         self.streams = split_sequences(self.scene_names, sequences_split)
         self._scenes: Sequences = split_sequences(self.scene_names, 1)
-        if mode != "predict":
+        if mode != "predict" and on_missing == "error":
             require_label_files(self.labels, self.root, [self.label_name(i) for i in range(len(self))])
 
     # ------------------------------------------------------------------------------------ what a subclass says
@@ -261,11 +266,12 @@ class OccDataset(ABC):
         if training and self.scene is not None:
             grid_from_ego = self.scene.draw(generator(self.seed, Stream.SCENE, index, draw))
         crop_from_pixel = np.stack([self.image.matrix(p) for p in parameters])
+        faults = Faults(self.on_missing)
         adjacent = None  # first, so that what it needs is still kept
         if self.load_adjacent:
-            adjacent = self._images(self.previous(index), parameters)
+            adjacent = self._images(self.previous(index), parameters, faults)
         sample = Sample(
-            images=self._images(index, parameters),
+            images=self._images(index, parameters, faults),
             adjacent_images=adjacent,
             ego_from_cam=self.volume_from_cam(index).astype(np.float32),
             pixel_from_cam=intrinsics.astype(np.float32),
@@ -281,20 +287,26 @@ class OccDataset(ABC):
         if self.load_adjacent:
             sample.adjacent_from_cam = self.adjacent_from_cam(index).astype(np.float32)
         if self.mode != "predict":
-            self._add_labels(sample, index, grid_from_ego)
+            self._add_labels(sample, index, grid_from_ego, faults)
         if self.depth is not None and (training or self.depth.as_input):
-            self._add_depth(self.depth, sample, index, crop_from_pixel)
+            self._add_depth(self.depth, sample, index, crop_from_pixel, faults)
+        faults.note(sample)
         return sample
 
-    def _images(self, index: int, parameters: list[ImageParameters]) -> np.ndarray:
+    def _images(self, index: int, parameters: list[ImageParameters], faults: Faults) -> np.ndarray:
         images = np.empty((len(parameters), 3, *self.image.size), dtype=np.uint8)
+        black = np.zeros((*self.image.size, 3), dtype=np.uint8)
         for image, file, p in zip(images, self.image_files(index), parameters):
-            image[:] = self.image.load(file, p, self.image_cache).transpose(2, 0, 1)
+            loaded = faults.attempt(partial(self.image.load, file, p, self.image_cache), lambda: black)
+            image[:] = loaded.transpose(2, 0, 1)
         return images
 
-    def _add_labels(self, sample: Sample, index: int, grid_from_ego: np.ndarray) -> None:
+    def _add_labels(self, sample: Sample, index: int, grid_from_ego: np.ndarray, faults: Faults) -> None:
         training = self.mode == "train"
-        labels: LabelVolume = self.labels.load(self.root, self.label_name(index), training)
+        labels: LabelVolume = faults.attempt(
+            lambda: self.labels.load(self.root, self.label_name(index), training),
+            lambda: faults.no_labels(self.label_space, self.grid),
+        )
         if training and self.scene is not None:
             labels = transform_labels(labels, self.grid, grid_from_ego)
         sample.occupancy, sample.flow = labels.occupancy, labels.flow
@@ -302,10 +314,17 @@ class OccDataset(ABC):
         if not training and self.labels.frame == "ego":
             sample.ray_origins = self.ray_origins(index)
 
-    def _add_depth(self, depth: DepthMaps, sample: Sample, index: int, crop_from_pixel: np.ndarray) -> None:
-        training = self.mode == "train"
-        points, intrinsics = self.points(index), self.intrinsics(index)
-        classes = self.classes_of_points(index, len(points)) if training and depth.semantics else None
+    def _add_depth(
+        self, depth: DepthMaps, sample: Sample, index: int, crop_from_pixel: np.ndarray, faults: Faults
+    ) -> None:
+        training, intrinsics = self.mode == "train", self.intrinsics(index)
+
+        def load() -> tuple[np.ndarray, np.ndarray | None]:
+            points = self.points(index)
+            return points, self.classes_of_points(index, len(points)) if training and depth.semantics else None
+
+        nothing = np.zeros((0, 3), dtype=np.float32), np.zeros(0, dtype=np.uint8) if depth.semantics else None
+        points, classes = faults.attempt(load, lambda: nothing)
         cam_from_lidar = inverse(self.global_from_cam(index)) @ self.global_from_lidar(index)
         maps = [
             depth.project(points, classes, cam_from_lidar[n], intrinsics[n], crop_from_pixel[n], self.image.size)

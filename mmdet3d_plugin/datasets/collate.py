@@ -49,7 +49,8 @@ def collate(samples: Sequence[Sample]) -> OccBatch:
         origins = tuple(torch.from_numpy(s.ray_origins) for s in samples)
     targets = OccTargets(**dense, ray_origins=origins)
     empty = origins is None and all(value is None for value in dense.values())
-    return OccBatch((frame,), None if empty else targets)
+    faults = tuple("; ".join(s.faults) for s in samples)
+    return OccBatch((frame,), None if empty else targets, faults, tuple(s.usable for s in samples))
 
 
 def init_worker(worker_id: int) -> None:

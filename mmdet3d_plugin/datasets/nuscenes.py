@@ -18,6 +18,7 @@ from .info_index import SUFFIX as INFO_SUFFIX
 from .info_index import load_infos
 from .labels.base import KeyFrameName, require_choice
 from .labels.lidarseg import PointClasses
+from .missing import OnMissing
 from .splits import split_scenes
 
 
@@ -28,7 +29,7 @@ class NuScenesOccDataset(OccDataset):
     Both sources give the same samples; a split of the tables needs no conversion.
 
     Args:
-        root, split, labels, image, mode, scene, depth, load_adjacent, sequences_split, seed: see
+        root, split, labels, image, mode, scene, depth, load_adjacent, sequences_split, on_missing: see
             :class:`OccDataset`. A split is a name (:func:`split_scenes`), or an info pickle below the root with all
             of its key frames: "bevdetv2-nuscenes_infos_val.pkl" (:func:`load_infos`).
         version: folder of the tables, for example "v1.0-trainval".
@@ -57,11 +58,11 @@ class NuScenesOccDataset(OccDataset):
         load_adjacent: bool = False,
         key_frame: Literal["lidar_ego", "cam_front_ego"] = "lidar_ego",
         sequences_split: int = 1,
-        seed: int = 0,
+        on_missing: OnMissing = "error",
     ):
         self.version = version
         self.key_frame = require_choice("NuScenesOccDataset.key_frame", key_frame, ("lidar_ego", "cam_front_ego"))
-        super().__init__(root, split, labels, image, mode, scene, depth, load_adjacent, sequences_split, seed)
+        super().__init__(root, split, labels, image, mode, scene, depth, load_adjacent, sequences_split, on_missing)
 
     def open(self, root: str, split: str) -> Path:
         """Read the tables; see :class:`OccDataset`."""

@@ -30,6 +30,8 @@ class Sample:
         lidar_depth: [N, H, W] float32 metres as an input of the model, or None.
         occupancy, mask_camera, mask_lidar, flow, depth, image_semantics, ray_origins: see `OccTargets`; None
             where they were not asked for.
+        faults: what could not be read, a message for each file.
+        usable: the sample may be trained on and scored.
     """
 
     images: np.ndarray
@@ -53,3 +55,5 @@ class Sample:
     depth: np.ndarray | None = None
     image_semantics: np.ndarray | None = None
     ray_origins: np.ndarray | None = None
+    faults: tuple[str, ...] = ()
+    usable: bool = True

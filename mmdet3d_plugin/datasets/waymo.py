@@ -16,6 +16,7 @@ from .checks import find_folder
 from .files import image_size, read_points
 from .labels.base import KeyFrameName, require_choice
 from .labels.waymo import SPLIT_FOLDERS
+from .missing import OnMissing
 from .waymo_frames import LIDAR_POSITION
 from .waymo_index import CAMERAS, IMAGE_FOLDERS, PICKLES, WaymoIndex, load_waymo_index
 
@@ -33,7 +34,7 @@ class WaymoOccDataset(OccDataset):
     pickles lie in it or above it.
 
     Args:
-        root, split, labels, image, mode, scene, depth, load_adjacent, sequences_split, seed: see
+        root, split, labels, image, mode, scene, depth, load_adjacent, sequences_split, on_missing: see
             :class:`OccDataset`; splits are "train" and "val".
         motion: poses between which the vehicle moves: "front" takes FRONT's at both times, "side_right_to_front"
             SIDE_RIGHT's at the previous one, as published (spec/data/defects F10).
@@ -59,10 +60,10 @@ class WaymoOccDataset(OccDataset):
         load_adjacent: bool = False,
         motion: Literal["front", "side_right_to_front"] = "front",
         sequences_split: int = 1,
-        seed: int = 0,
+        on_missing: OnMissing = "error",
     ):
         self.motion = require_choice("WaymoOccDataset.motion", motion, ("front", "side_right_to_front"))
-        super().__init__(root, split, labels, image, mode, scene, depth, load_adjacent, sequences_split, seed)
+        super().__init__(root, split, labels, image, mode, scene, depth, load_adjacent, sequences_split, on_missing)
 
     def open(self, root: str, split: str) -> Path:
         """Read the pickles of a split; see :class:`OccDataset`."""

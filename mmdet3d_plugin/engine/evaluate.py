@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import chain, groupby
 from operator import itemgetter
@@ -35,10 +35,12 @@ class EvaluationResult:
     Attributes:
         state: counts over the whole data set.
         seconds: wall time.
+        faults: sample token -> what could not be read of it.
     """
 
     state: EvaluationState
     seconds: float
+    faults: dict[str, str] = field(default_factory=dict)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -58,9 +60,10 @@ def evaluate(
     """Stream every scene of a data set through a model and score it. Called by all processes together.
 
     Whole scenes are dealt to the processes, so that histories are those of a single process; each sample is
-    scored exactly once, which is asserted; only counts travel between processes. A process without a scene
-    waits. The counts of the scenes are added up in the order of the data set, whoever counted them: sums of
-    velocity errors depend on the order in their last bit.
+    scored exactly once, which is asserted (but for those that lack files and must not be scored, see
+    `mmdet3d_plugin.datasets.missing`); only counts travel between processes. A process without a scene waits. The
+    counts of the scenes are added up in the order of the data set, whoever counted them: sums of velocity errors
+    depend on the order in their last bit.
 
     Args:
         model: its weights on rank 0 are used on all processes.
@@ -91,13 +94,19 @@ def evaluate(
     name_of = dict(zip(tokens, dataset.scene_names.tolist()))
     place_of = {tokens[i]: place for place, frames in enumerate(dataset.sequences) for i in frames}
     counted: list[tuple[int, EvaluationState]] = []  # scenes of this process: place in the data set, counts
+    faults: dict[str, str] = {}
+    left_out: list[str] = []
     with torch.inference_mode():
         batches = checked(loader, len(sampler))
         for place, scene in groupby(batches, lambda batch: place_of[batch.frames[-1].meta.token[0]]):
             evaluator.reset()
             for batch in scene:
-                labels = model.val_step(batch)
-                evaluator.update(labels.occupancy, batch.targets, batch.frames[-1].meta.token, labels.flow)
+                labels, names = model.val_step(batch), batch.frames[-1].meta.token
+                faults.update({name: fault for name, fault in zip(names, batch.faults) if fault})
+                if all(batch.usable):
+                    evaluator.update(labels.occupancy, batch.targets, names, labels.flow)
+                else:
+                    left_out += names
                 if save_dir is not None:
                     _save(labels, batch, name_of, Path(save_dir))
                 report.step()
@@ -106,8 +115,10 @@ def evaluate(
     model.train(was_training)
     in_order = sorted(chain.from_iterable(all_gather(counted)), key=itemgetter(0))
     state = merge_states([scene for _, scene in in_order])
-    state.check_complete(tokens)
-    return EvaluationResult(state, time.perf_counter() - started)
+    unusable = set(chain.from_iterable(all_gather(left_out)))
+    state.check_complete([token for token in tokens if token not in unusable])
+    lost = dict(sorted(chain.from_iterable(part.items() for part in all_gather(faults))))
+    return EvaluationResult(state, time.perf_counter() - started, lost)
 
 
 def images_of_another_scene(dataset: Any) -> Callable[[int], int]:

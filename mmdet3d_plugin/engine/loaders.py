@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..datasets.collate import collate, init_worker
@@ -140,16 +142,24 @@ def build_loader(dataset: Any, sampler: Any, num_workers: int) -> DataLoader:
 def training_loader(cfg: dict[str, Any], plan: TrainPlan, seed: int, rank: int, processes: int) -> DataLoader:
     """The endless stream of batches of one process; from the position of its sampler on."""
     dataset = build_dataset(cfg)
+    dataset.seed = seed
     lanes = plan.lanes_per_process(processes)
     sampler = StreamingBatchSampler(dataset.sequences, lanes, rank=rank, world_size=processes, seed=seed)
     return build_loader(dataset, sampler, cfg.get("num_workers", 0))
 
 
 def checked(loader: DataLoader, count: int) -> Iterator[Any]:
-    """The first `count` batches of a loader; the errors of its processes are raised here."""
+    """The first `count` batches of a loader; errors of its processes are raised here, and lost files are logged."""
+    lost = 0
     for batch in islice(chain.from_iterable(_runs(loader)), count):
         if isinstance(batch, _Failure):
             raise batch.error
+        for token, fault, usable in zip(batch.frames[-1].meta.token, batch.faults, batch.usable):
+            if fault:
+                lost += 1
+                use = "used without" if usable else "not used"
+                text = f"sample {token} lacks files, it is {use} ({lost} samples so far): {fault}"
+                print_log(text, logger="current", level=logging.WARNING)
         yield batch
 
 

@@ -71,7 +71,7 @@ def score_checkpoint(
         images_from=images_of_another_scene(dataset) if shuffle_images else None,
         save_dir=folder,
     )
-    result = make_result(found.state, measured_under(cfg, dataset, found))
+    result = make_result(found.state, measured_under(cfg, dataset, found), found.faults)
     if rank() == 0:
         write_result(out, result)
         saved = "" if folder is None else f"; predictions in {folder}"

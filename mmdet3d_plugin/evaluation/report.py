@@ -30,17 +30,19 @@ class Result:
         metrics: fractions (errors in their unit) by name; NaN where nothing was scored.
         classes: per-class scores by metric.
         counts: the raw counts, from which every number can be computed again.
+        faults: sample token -> what could not be read of it; such samples were scored without, or not at all.
     """
 
     protocol: Protocol
     metrics: dict[str, float]
     classes: dict[str, list[ClassScore]]
     counts: dict[str, np.ndarray]
+    faults: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-def make_result(state: EvaluationState, protocol: Protocol) -> Result:
+def make_result(state: EvaluationState, protocol: Protocol, faults: dict[str, str] | None = None) -> Result:
     """Compute all numbers of a finished evaluation."""
-    return Result(protocol, state.compute(), state.class_table(), state.counts)
+    return Result(protocol, state.compute(), state.class_table(), state.counts, faults or {})
 
 
 def write_result(path: str | Path, result: Result) -> None:
@@ -54,6 +56,7 @@ def write_result(path: str | Path, result: Result) -> None:
         "format": FORMAT,
         **({"warning": SYNTHETIC_WARNING} if result.protocol.synthetic else {}),
         "protocol": result.protocol.to_dict(),
+        **({"faults": result.faults} if result.faults else {}),
         "metrics": {name: _to_json(value) for name, value in result.metrics.items()},
         "classes": {
             metric: [{**dataclasses.asdict(s), "value": _to_json(s.value)} for s in scores]
@@ -98,12 +101,15 @@ def read_result(path: str | Path) -> Result:
         for name, entry in content["counts"].items()
     }
     metrics = {name: _from_json(value) for name, value in content["metrics"].items()}
-    return Result(Protocol.from_dict(content["protocol"]), metrics, classes, counts)
+    return Result(Protocol.from_dict(content["protocol"]), metrics, classes, counts, content.get("faults", {}))
 
 
 def format_result(result: Result) -> str:
     """Tables for the console in percent: metrics, then classes with their status. Uses rich if installed."""
     title = result.protocol.title()
+    if result.faults:
+        first = next(iter(result.faults))
+        title += f"\n{len(result.faults)} samples lacked files, first {first}: see `faults` in the result file"
     metrics = [[name, with_unit(name, value)] for name, value in result.metrics.items()]
     names = list(result.classes)
     order = {s.name: None for scores in result.classes.values() for s in scores}

@@ -36,7 +36,16 @@ class OccTargets(TensorRecord):
 
 @dataclass
 class OccBatch(TensorRecord):
-    """What collation makes: frames oldest first (one for streaming methods), and targets of the last."""
+    """What collation makes: frames oldest first (one for streaming methods), and targets of the last.
+
+    Attributes:
+        frames: B samples each.
+        targets: of the last frame.
+        faults: per sample what could not be read, "" = nothing; empty where nobody asked.
+        usable: per sample whether it may be trained on and scored; empty where nobody asked.
+    """
 
     frames: tuple[Frame, ...]
     targets: OccTargets | None = None
+    faults: tuple[str, ...] = ()
+    usable: tuple[bool, ...] = ()

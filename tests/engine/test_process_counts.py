@@ -11,7 +11,7 @@ import engine_toy
 import numpy as np
 import pytest
 import torch
-from conftest import run_processes
+from engine_processes import run_processes
 from mmengine.config import Config
 
 from mmdet3d_plugin.apis import build_model
