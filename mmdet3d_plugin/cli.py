@@ -97,7 +97,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 def _add_test(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", help="config file")
     parser.add_argument("checkpoint", help=".pth file, checkpoint directory, or work directory of a training")
-    parser.add_argument("--metrics", nargs="+", help="miou, ray_iou (default: those of the config)")
+    parser.add_argument("--metrics", nargs="+", help="miou, ray_iou, flow, challenge (default: those of the config)")
     parser.add_argument("--out", help="result file (default: work_dirs/<name of the config>/result.json)")
     parser.add_argument(
         "--save",
