@@ -36,8 +36,9 @@ python tools/analysis_tools/model_zoo.py --check    # names the lines that diffe
 
 Numbers of published checkpoints appear here once someone who has nuScenes runs `tools/dist_test.sh CONFIG CHECKPOINT 8`
 and adds the file. **Synthetic results are not comparable with real ones**: they show whether a model learns, not how
-good it is. `synthetic/learn` holds the results of one `make learn`: the `model`, the same model fed the images of
-another scene (`shuffled_images`), and the most frequent training label of every voxel (`majority`).
+good it is. `synthetic/learn` and `synthetic/demo` hold the results of one `make learn` and one `make demo`: the
+`model`, the same model fed the images of another scene (`shuffled_images`), and the most frequent training label of
+every voxel (`majority`).
 """
 
 
