@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ..array_files import DAMAGED
+from ..array_files import DAMAGED, member
 from ..errors import DataError
 
 try:
@@ -170,7 +170,7 @@ def read_npz(path: Path, keys: Sequence[str]) -> dict[str, np.ndarray]:
                 raise DataError(
                     f"{path} has no array {missing[0]!r}", found=sorted(archive.keys()), expected=list(keys)
                 )
-            return {key: archive[key] for key in keys}
+            return {key: member(archive, key) for key in keys}
     except DAMAGED as error:
         raise _unreadable(path, error) from error
 

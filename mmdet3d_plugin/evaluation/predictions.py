@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..array_files import DAMAGED
+from ..array_files import DAMAGED, member
 from ..errors import DataError, EvaluationError
 from ..structures import LabelSpace, VoxelGrid
 
@@ -111,7 +111,7 @@ def read_prediction(
     token = path.stem
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files if key in (*_LABEL_KEYS, "flow")}
+            arrays = {key: member(archive, key) for key in archive.files if key in (*_LABEL_KEYS, "flow")}
             keys = archive.files
     except FileNotFoundError as error:
         raise DataError(f"prediction file {path} does not exist") from error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Callable
 
 import cv2
@@ -88,6 +89,21 @@ def require_content_or_name(read: Callable[[], object], name: object) -> None:
     except (DataError, EvaluationError, ConfigError) as error:
         message = str(error)
     assert str(name) in message
+
+
+@pytest.mark.parametrize("name", ["occ3d", "openocc", "occ3d-waymo"])
+def test_an_array_without_its_header(tmp_path, name):
+    """numpy gives bytes instead of an array, and no error."""
+    labels = label_set(name)
+    (path,) = labels.paths(tmp_path, NAME)[:1]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(io.BytesIO(LABELS[name])) as whole, zipfile.ZipFile(path, "w") as broken:
+        for member in whole.namelist():
+            broken.writestr(member, b"?" + whole.read(member)[1:])
+    with pytest.raises(DataError, match=rf"{path.name}[\s\S]*is not an array"):
+        labels.load(tmp_path, NAME, training=False)
+    with pytest.raises(EvaluationError if name == "occ3d-waymo" else DataError, match=path.name):
+        read_prediction(path)
 
 
 @pytest.mark.parametrize("name", LABELS)
