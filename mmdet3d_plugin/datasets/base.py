@@ -150,8 +150,12 @@ class OccDataset(ABC):
         return KeyFrameName(scene, scene, str(self.tokens[index]), "", "")
 
     def points(self, index: int) -> np.ndarray:
-        """[P, >= 3] lidar returns (x, y, z, ...) of a key frame in the frame of `global_from_lidar`, metres."""
-        raise NotImplementedError
+        """[P, >= 3] lidar returns (x, y, z, ...) of a key frame in the frame of `global_from_lidar`, metres.
+
+        Raises:
+            ConfigError: the data set has no lidar.
+        """
+        raise ConfigError(f"{type(self).__name__} has no lidar points", fix="define `points`, or set depth=None")
 
     def global_from_lidar(self, index: int) -> Poses:
         """[4, 4] float64 pose of the frame of the points; that of the volume unless a subclass says otherwise."""

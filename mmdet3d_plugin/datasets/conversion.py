@@ -15,10 +15,9 @@ from ..errors import ConfigError, DataError
 from ..parallel import available_cpus, process_pool
 from ..structures import IGNORE, SURROUNDOCC
 from .checks import find_root, require_label_files
-from .index import KeyFrameIndex, load_index
+from .index import KeyFrameIndex, load_split
 from .labels import LabelSet, label_set
 from .labels.convert import convert, require_convertible
-from .splits import split_scenes
 from .synthetic.files import write_json, write_npy, write_npz
 
 MARKER = "CONVERTED.json"
@@ -50,8 +49,7 @@ class Conversion:
 
     def index(self) -> KeyFrameIndex:
         """Key frames of the split."""
-        tables = load_index(self.root, self.version)
-        return tables.select(split_scenes(self.root, self.version, self.split, tables.scene_names.tolist()))
+        return load_split(self.root, self.version, self.split)
 
 
 def convert_split(

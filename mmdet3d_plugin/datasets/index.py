@@ -17,6 +17,7 @@ from ..geometry.transforms import Poses, pose_matrix
 from .index_cache import cached
 from .key_frames import CAMERAS, LIDAR, TABLES, KeyFrameRecords, read_key_frames
 from .labels.base import KeyFrameName
+from .splits import split_scenes
 from .tables import field
 
 FRONT = CAMERAS.index("CAM_FRONT")
@@ -121,6 +122,12 @@ def load_index(root: Path, version: str) -> KeyFrameIndex:
     folder = root / version
     tables = [folder / f"{name}.json" for name in TABLES]
     return cached(KeyFrameIndex, root, f"tables-{version}", tables, lambda: _from_tables(folder))
+
+
+def load_split(root: Path, version: str, split: str) -> KeyFrameIndex:
+    """The key frames of a split, see :func:`load_index` and :func:`split_scenes` for arguments and errors."""
+    tables = load_index(root, version)
+    return tables.select(split_scenes(root, version, split, tables.scene_names.tolist()))
 
 
 def _from_tables(folder: Path) -> KeyFrameIndex:

@@ -13,13 +13,12 @@ from ..structures import VolumeFrame
 from .base import Mode, OccDataset
 from .checks import find_folder, find_root
 from .files import read_points
-from .index import CAMERAS, FRONT, KeyFrameIndex, load_index
+from .index import CAMERAS, FRONT, KeyFrameIndex, load_split
 from .info_index import SUFFIX as INFO_SUFFIX
 from .info_index import load_infos
 from .labels.base import KeyFrameName, require_choice
 from .labels.lidarseg import PointClasses
 from .missing import OnMissing
-from .splits import split_scenes
 
 
 @DATASETS.register_module()
@@ -72,8 +71,7 @@ class NuScenesOccDataset(OccDataset):
             self.index = load_infos(folder, self.version, split)
         else:
             folder = find_root(root, self.version)
-            tables = load_index(folder, self.version)
-            self.index = tables.select(split_scenes(folder, self.version, split, tables.scene_names.tolist()))
+            self.index = load_split(folder, self.version, split)
         self.point_classes: PointClasses | None = None
         if self.mode == "train" and self.depth is not None and self.depth.semantics:
             self.point_classes = PointClasses(folder, self.version, self.index.lidar_token, self.label_space)

@@ -16,9 +16,8 @@ from mmengine.logging import print_log
 from tqdm import tqdm
 
 from ..datasets.checks import find_folder, find_root, require_label_files
-from ..datasets.index import KeyFrameIndex, load_index
+from ..datasets.index import KeyFrameIndex, load_split
 from ..datasets.labels import LabelSet, Occ3DWaymoLabels, label_set
-from ..datasets.splits import split_scenes
 from ..datasets.waymo_frames import WaymoFrames
 from ..errors import DataError
 from ..evaluation import (
@@ -66,9 +65,7 @@ class SavedPredictions:
         reader = label_set(self.labels)
         if isinstance(reader, Occ3DWaymoLabels):
             return WaymoFrames.of_split(self.root, reader, self.split), reader
-        tables = load_index(self.root, self.version)
-        scenes = split_scenes(self.root, self.version, self.split, tables.scene_names.tolist())
-        return tables.select(scenes), reader
+        return load_split(self.root, self.version, self.split), reader
 
     @property
     def measured_on(self) -> str:

@@ -16,9 +16,8 @@ from mmengine.logging import print_log
 from tqdm import tqdm
 
 from ..datasets.checks import find_root
-from ..datasets.index import KeyFrameIndex, load_index
+from ..datasets.index import KeyFrameIndex, load_split
 from ..datasets.labels import LabelSet, label_set
-from ..datasets.splits import split_scenes
 from ..errors import ConfigError, EvaluationError, OccStudioError, closest
 from ..evaluation import SavedPrediction, read_prediction
 from ..evaluation.submission import Entrant, SubmittedRays, check_openocc, submitted_rays, write_openocc
@@ -72,7 +71,7 @@ def write_submission(
     _require_format(format)
     if entrant is not None and format != "openocc":
         raise ConfigError(f"{format} submissions do not name who submits", found=entrant, fix="leave it out")
-    files, index = find_predictions(predictions), _split_index(root, version, split)
+    files, index = find_predictions(predictions), load_split(find_root(root, version), version, split)
     rows = _rows(index)
     check_tokens(f"folder {predictions} for the split {split!r} of {version}", files, rows)
     count = max(1, min(available_cpus() if workers is None else workers, len(rows)))
@@ -102,7 +101,7 @@ def check_submission(file: str | Path, root: str | Path, *, format: Format, vers
         EvaluationError: samples are missing, repeated or unknown, or the content of one does not fit the format.
     """
     _require_format(format)
-    index = _split_index(root, version, split)
+    index = load_split(find_root(root, version), version, split)
     rows = _rows(index)
     if format == "openocc":
         check_openocc(file, {token: len(index.ray_origins(row)) for token, row in rows.items()})
@@ -114,12 +113,6 @@ def check_submission(file: str | Path, root: str | Path, *, format: Format, vers
 def _require_format(name: str) -> None:
     if name not in FORMATS:
         raise ConfigError(f"no submission format {name!r}", expected=closest(name, FORMATS))
-
-
-def _split_index(root: str | Path, version: str, split: str) -> KeyFrameIndex:
-    folder = find_root(root, version)
-    tables = load_index(folder, version)
-    return tables.select(split_scenes(folder, version, split, tables.scene_names.tolist()))
 
 
 def _rows(index: KeyFrameIndex) -> dict[str, int]:
