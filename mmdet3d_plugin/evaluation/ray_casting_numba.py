@@ -7,16 +7,14 @@ leaving them is a hit like any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..machine_code import compiled
 from .ray_casting import MAX_CELLS
 
+_kernel = compiled(nogil=True, error_model="numpy", forceinline=True)
 _DOUBLE_MAX = np.finfo(np.float64).max
 _LANES = 64
 _STEPS = 8  # between two looks at which rays have ended
@@ -25,14 +23,6 @@ _WALL = 128
 # the compiler can prove that rows do not overlap. Unsigned, because negative indices would mean something else.
 _T_X, _T_Y, _T_Z, _D_X, _D_Y, _D_Z, _T_LAST = (np.uintp(row * _LANES) for row in range(7))
 _CELL, _CELL_LAST, _S_X, _S_Y, _S_Z, _LEFT, _BITS, _PENDING, _RAY = (np.uintp(row * _LANES) for row in range(9))
-
-
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile on first call and keep the machine code on disk where some cache folder is writable."""
-    try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function)
-    except RuntimeError:  # numba found no folder that it may write to
-        return numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)
 
 
 def march_volumes(occupied: Tensor, first: Tensor, second: Tensor, floor: bool) -> tuple[Tensor, Tensor, Tensor]:
@@ -54,7 +44,7 @@ def march_volumes(occupied: Tensor, first: Tensor, second: Tensor, floor: bool) 
     return torch.from_numpy(cell), torch.from_numpy(leave), torch.from_numpy(entered)
 
 
-@_compiled
+@_kernel
 def _axis(start, cell, ends, lengths, upcoming, delta, step):  # type: ignore[no-untyped-def]
     """Distance to the first face, between faces, and step of every ray along one axis; voxels."""
     for r in range(len(ends)):
@@ -66,13 +56,13 @@ def _axis(start, cell, ends, lengths, upcoming, delta, step):  # type: ignore[no
         step[r] = sign
 
 
-@_compiled
+@_kernel
 def _away(cell, size, step):  # type: ignore[no-untyped-def]
     """True where an axis is outside of the volume and the ray moves further away."""
     return (cell < 0 and step < 0) or (cell >= size and step > 0)
 
 
-@_compiled
+@_kernel
 def _approach(x, y, z, tx, ty, tz, sx, sy, sz, dx, dy, dz, shape):  # type: ignore[no-untyped-def]
     """Step a ray that starts outside until it is inside; a budget of 0 says that it never enters."""
     width, height, depth = shape
@@ -90,7 +80,7 @@ def _approach(x, y, z, tx, ty, tz, sx, sy, sz, dx, dy, dz, shape):  # type: igno
     return x, y, z, tx, ty, tz, budget
 
 
-@_compiled
+@_kernel
 def _prepare(start, ends, floor):  # type: ignore[no-untyped-def]
     """Start cell x, y, z, and per ray (rows) the distance to the first faces, between faces, and the steps."""
     table, lengths = np.empty((9, ends.shape[1])), np.empty(ends.shape[1])
@@ -103,7 +93,7 @@ def _prepare(start, ends, floor):  # type: ignore[no-untyped-def]
     return cell.astype(np.int64), table
 
 
-@_compiled
+@_kernel
 def _board(lane, cell, rays, ray, shape, reals, cells):  # type: ignore[no-untyped-def]
     """Put a ray (a column of `rays`) into a lane; False if it never enters the volume."""
     width, height, depth = shape
@@ -125,7 +115,7 @@ def _board(lane, cell, rays, ray, shape, reals, cells):  # type: ignore[no-untyp
     return True
 
 
-@_compiled
+@_kernel
 def _step(reals, cells):  # type: ignore[no-untyped-def]
     """Every lane that has no hit and may go on moves to its next cell."""
     for lane in range(np.uintp(_LANES)):
@@ -148,7 +138,7 @@ def _step(reals, cells):  # type: ignore[no-untyped-def]
         cells[lane + _LEFT] = left - 1 if goes else left
 
 
-@_compiled
+@_kernel
 def _land(lane, bits, reals, cells, out_cell, out_leave):  # type: ignore[no-untyped-def]
     """Note where the ray of a lane ends in the volumes that it has hit; it travels on while others are pending."""
     cell, pending, ray = cells[lane + _CELL], cells[lane + _PENDING], cells[lane + _RAY]
@@ -170,7 +160,7 @@ def _land(lane, bits, reals, cells, out_cell, out_leave):  # type: ignore[no-unt
         cells[lane + _RAY] = -1
 
 
-@_compiled
+@_kernel
 def _remove_wall(cells, shape):  # type: ignore[no-untyped-def]
     """Turn indices of cells in the padded volume into those in the volume; 0, a ray that never enters, stays 0."""
     width, height, _ = shape
@@ -181,7 +171,7 @@ def _remove_wall(cells, shape):  # type: ignore[no-untyped-def]
         cells[r] = np.int32(((layer - 1) * height + y) * width + x) if cells[r] > 0 else 0
 
 
-@_compiled
+@_kernel
 def _march(bits, shape, start, ends, floor, out_cell, out_leave, out_entered):  # type: ignore[no-untyped-def]
     """Follow every ray from one origin. Bit v of a voxel of the padded `bits`: volume v is occupied there."""
     volumes, num_rays = out_cell.shape

@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from ..machine_code import compiled
 from ..structures import VoxelGrid
 
 Vector = tuple[float, float, float]
+_kernel = compiled(nogil=True)
 
 SAMPLES = 2  # samples of a pixel along each axis
 BACKGROUND = (0.0018, 0.0027, 0.0050)
@@ -111,7 +112,7 @@ def render(
     return (np.clip(mean, 0, 1) ** (1 / 2.2) * 255 + 0.5).astype(np.uint8)
 
 
-@njit(nogil=True, cache=True)
+@_kernel
 def _paint(
     cells: np.ndarray,
     colours: np.ndarray,
@@ -160,13 +161,13 @@ def _paint(
                 out[v, u, k] = shown[k] * light * (1 - haze) + BACKGROUND[k] * haze
 
 
-@njit(nogil=True, cache=True)
+@_kernel
 def _sky_light(axis: int, normal: float) -> float:
     """Light of the sky on a face: brightest from above."""
     return 0.36 + 0.12 * normal if axis == 2 else 0.36
 
 
-@njit(nogil=True, cache=True)
+@_kernel
 def _slab(lower: float, upper: float, origin: float, direction: float) -> tuple[float, float]:
     """Distances at which a line enters and leaves one slab of a box."""
     if abs(direction) < 1e-12:
@@ -175,13 +176,13 @@ def _slab(lower: float, upper: float, origin: float, direction: float) -> tuple[
     return (a, b) if a < b else (b, a)
 
 
-@njit(nogil=True, cache=True)
+@_kernel
 def _enter(index: float, direction: float, last: int) -> int:
     """Cell at a continuous index on the rim or inside of the grid, seen along the direction of travel."""
     return min(max(int(np.floor(index + (1e-9 if direction > 0 else -1e-9))), 0), last)
 
 
-@njit(nogil=True, cache=True)
+@_kernel
 def _first_voxel(cells: np.ndarray, frame: np.ndarray, origin: Vector, direction: Vector) -> tuple[int, int, float]:
     """First voxel along a ray (Amanatides & Woo, 1987): value (0 = none), axis of its face, distance."""
     near, far, axis = 0.0, np.inf, 2
@@ -221,7 +222,7 @@ def _first_voxel(cells: np.ndarray, frame: np.ndarray, origin: Vector, direction
                 return 0, 0, np.inf
 
 
-@njit(nogil=True, cache=True)
+@_kernel
 def _next(index: float, cell: int, direction: float, t: float) -> float:
     """Distance at which a ray leaves its cell along one axis."""
     if abs(direction) < 1e-12:
@@ -229,7 +230,7 @@ def _next(index: float, cell: int, direction: float, t: float) -> float:
     return t + ((cell + 1 if direction > 0 else cell) - index) / direction
 
 
-@njit(nogil=True, cache=True)
+@_kernel
 def _first_box(boxes: np.ndarray, origin: Vector, direction: Vector) -> tuple[int, int, float]:
     """First box along a ray: index (-1 = none), axis of the face met, distance."""
     best, best_axis, best_t = -1, 0, np.inf
@@ -245,7 +246,7 @@ def _first_box(boxes: np.ndarray, origin: Vector, direction: Vector) -> tuple[in
     return best, best_axis, best_t
 
 
-@njit(nogil=True, cache=True)
+@_kernel
 def _light(
     cells: np.ndarray,
     frame: np.ndarray,
@@ -289,7 +290,7 @@ def _light(
     return (_sky_light(axis, side) + SUN_LIGHT * direct) * (0.42 + 0.58 * sky) * (1 - 0.42 * line)
 
 
-@njit(nogil=True, cache=True)
+@_kernel
 def _solid(cells: np.ndarray, axis: int, front: int, b: int, c: int) -> bool:
     """Whether a cell is taken; (front, b, c) are its indices along (axis, axis + 1, axis + 2), modulo 3."""
     if axis == 0:
@@ -299,7 +300,7 @@ def _solid(cells: np.ndarray, axis: int, front: int, b: int, c: int) -> bool:
     return cells[front + 1, c + 1, b + 1] > 0
 
 
-@njit(nogil=True, cache=True)
+@_kernel
 def _openness(cells: np.ndarray, axis: int, front: int, b: int, c: int, db: int, dc: int) -> float:
     """How open a corner of a face is, 0..1: fewer of the three cells before it are taken, more sky."""
     first, second = _solid(cells, axis, front, b + db, c), _solid(cells, axis, front, b, c + dc)

@@ -110,6 +110,6 @@ def test_an_image_of_twice_the_size_is_not_scaled_silently(tmp_path, read):
 def test_without_numba_pillow_does_it(monkeypatch):
     image, size, box = noise((160, 90)), (70, 39), (-3, 4, 61, 36)
     expected = resize_bicubic(image, size, box)
-    monkeypatch.setattr(bicubic, "numba", None)
+    monkeypatch.setattr(bicubic, "compiled", None)
     monkeypatch.setattr(bicubic, "_add_lines", None)
     assert np.array_equal(resize_bicubic(image, size, box), expected)

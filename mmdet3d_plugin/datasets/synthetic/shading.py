@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from ...machine_code import compiled
 from .catalog import DRIVEABLE, OTHER_FLAT, SIDEWALK
 from .light import Light, Shadow, skylight, sunlight, texture_noise
 from .parts import BODYWORK, BRICK, COACH, FACADE, FOLIAGE, GLASS, SLATS, STRIPES, WHEEL
@@ -14,7 +14,7 @@ from .raycast import FAR, TILE
 from .road import Ground, ground_class, junction_distance, road_coordinates
 from .solids import GROUND, SKY, Solids, local_hit, nearest
 
-shader = njit(cache=True, error_model="numpy", fastmath=True)
+shader = compiled(error_model="numpy", fastmath=True)
 
 
 @shader

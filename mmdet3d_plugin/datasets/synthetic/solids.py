@@ -10,9 +10,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-kernel = njit(cache=True, error_model="numpy")
+from ...machine_code import compiled
+
+kernel = compiled(error_model="numpy")
 """Compiled on the first call, kept on disk."""
 BOX, ELLIPSOID, CYLINDER, AXLE, CABIN = range(5)
 """Shapes inscribed in an upright box: the box, an ellipsoid, cylinders along the up and the left axis, and a box that

@@ -8,19 +8,18 @@ memory, which the compiler turns into vector instructions. For that, the first p
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
 from PIL import Image
 
 try:
-    import numba
-except ImportError:  # Pillow gives the same bits in more time
-    numba = None
+    from ...machine_code import compiled
+except ImportError:  # without numba; Pillow gives the same bits in more time
+    compiled = None
 
+_kernel = compiled(nogil=True) if compiled else lambda function: function
 _BITS = 22
 _HALF = 1 << (_BITS - 1)
 _SHARPNESS = -0.5  # slope of the cubic at distance 1
@@ -37,7 +36,7 @@ def resize_bicubic(image: np.ndarray, size: tuple[int, int], box: tuple[int, int
     Returns:
         [bottom - top, right - left, 3] uint8.
     """
-    if numba is None or image.shape[0] > image.shape[1]:  # newer versions of Pillow resize tall images along y first
+    if compiled is None or image.shape[0] > image.shape[1]:  # newer versions of Pillow resize tall images along y first
         return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC).crop(box))
     left, top, right, bottom = box
     result = np.zeros((bottom - top, right - left, 3), dtype=np.uint8)
@@ -88,17 +87,7 @@ def _taps(source: int, target: int) -> tuple[np.ndarray, np.ndarray]:
     return first, fixed
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile on first call and keep the machine code on disk where some cache folder is writable."""
-    if numba is None:
-        return function
-    try:
-        return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # numba found no folder that it may write to
-        return numba.njit(nogil=True)(function)
-
-
-@_compiled
+@_kernel
 def _add_lines(lines, first, weights, result):  # type: ignore[no-untyped-def]
     """result[i] = sum over k of weights[i, k] * lines[first[i] + k], rounded and cut to 0..255; lines are uint8."""
     length = lines.shape[1]
