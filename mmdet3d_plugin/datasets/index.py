@@ -41,7 +41,8 @@ class KeyFrameIndex:
         ego_from_lidar: [F, 4, 4] mounting of the lidar.
         lidar_token, lidar_file: [F] sample_data token, and file relative to the root.
         camera_global_from_ego: [F, N, 4, 4] ego pose at the time of each image.
-        camera_ego_from_cam: [F, N, 4, 4] mounting of each camera.
+        camera_ego_from_cam: [F, N, 4, 4] mounting of each camera. Where a source gives the product of both only, the
+            first is that product and this the identity: `camera_ego_known` is False.
         intrinsics: [F, N, 3, 3] pixels of the original image, integer = pixel centre.
         image_size: [F, N, 2] (width, height) of the original image.
         image_file: [F, N] files relative to the root.
@@ -65,6 +66,11 @@ class KeyFrameIndex:
 
     def __len__(self) -> int:
         return len(self.token)
+
+    @property
+    def camera_ego_known(self) -> bool:
+        """Whether the source gives ego poses at the times of the images, not only poses of the cameras."""
+        return not bool((self.camera_ego_from_cam == np.eye(4)).all())
 
     def select(self, scenes: Sequence[str]) -> KeyFrameIndex:
         """The key frames of some scenes, in the order of this index."""
@@ -181,7 +187,7 @@ def _assemble(tables: KeyFrameRecords) -> KeyFrameIndex:
     order, scene, previous = scene_columns([s["scene_token"] for s in samples])
 
     def ego(records: list[dict]) -> Poses:
-        return _matrices([poses[r["ego_pose_token"]] for r in records], "ego_pose")
+        return poses.matrices([r["ego_pose_token"] for r in records])
 
     def mounting(records: list[dict]) -> Poses:
         return _matrices([calibrations[r["calibrated_sensor_token"]] for r in records], "calibrated_sensor")
