@@ -100,6 +100,34 @@ def test_dropping_points_out_of_view_changes_no_bit(seed):
         np.testing.assert_array_equal(one, other)
 
 
+def published_depth(pixel: np.ndarray, z: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """[H, W]: the first point of every pixel after sorting one float32 key (spec/data/pipelines section 4)."""
+    rank = pixel[:, 1] * np.float32(size[1]) + pixel[:, 0]
+    order = np.argsort((rank + z / np.float32(100)).astype(np.float32), kind="stable")
+    first = np.r_[True, np.diff(rank[order]) != 0]
+    depth = np.zeros(size, np.float32)
+    line, column = pixel[order[first]].astype(int)[:, ::-1].T
+    depth[line, column] = z[order[first]]
+    return depth
+
+
+@pytest.mark.parametrize(("size", "resolution"), [((256, 704), 1.6), ((640, 960), 6.3), ((896, 1600), 12.5)])
+def test_the_published_key_differs_below_its_resolution_only(size, resolution):
+    """spec/data/defects F6. Two returns to a pixel, many more than a sweep has: ours is never the farther one."""
+    rng = np.random.default_rng(0)
+    (height, width), count = size, 2 * size[0] * size[1]
+    pixel = np.stack((rng.integers(0, width, count), rng.integers(0, height, count)), 1).astype(np.float32)
+    z = rng.uniform(1, 45, count).astype(np.float32)
+    points = np.column_stack((pixel, np.ones(count))).astype(np.float64) * z[:, None]
+    ours, _ = DepthMaps((1.0, 45.0))(points, None, np.eye(3), np.eye(3), size)
+    published = published_depth(pixel, z, size)
+    np.testing.assert_array_equal(ours > 0, published > 0)
+    late = published - ours
+    assert late.min() >= 0
+    assert 0.001 < (late > 0).mean() < 0.25
+    assert late.max() < 1.05 * resolution
+
+
 def test_empty_range_is_refused():
     with pytest.raises(ConfigError, match="depth_range"):
         DepthMaps((5.0, 1.0))

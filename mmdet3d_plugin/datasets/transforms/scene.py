@@ -44,14 +44,14 @@ def transform_labels(labels: LabelVolume, grid: VoxelGrid, grid_from_ego: np.nda
 
     Every voxel takes the label of the voxel that holds the pre-image of its centre, which is exact for flips
     of a grid that is symmetric about the origin. Voxels whose pre-image is outside have no label (255,
-    unobserved, inf). Flow vectors turn with the scene.
+    unobserved, inf). Flow vectors turn and grow with the scene (spec/data/defects F13).
 
     Args:
         labels: arrays over [Z, Y, X].
         grid: where the voxels are.
-        grid_from_ego: [4, 4] rotation and flips about the z axis.
+        grid_from_ego: [4, 4] rotation and flips about the z axis, and a scale of all three axes.
     """
-    (nx, ny, _), (x0, y0, _), (dx, dy, _) = grid.shape, grid.lower, grid.voxel_size
+    (nx, ny, nz), (x0, y0, z0), (dx, dy, dz) = grid.shape, grid.lower, grid.voxel_size
     linear = grid_from_ego[:2, :2]
     y, x = np.meshgrid(y0 + dy * (np.arange(ny) + 0.5), x0 + dx * (np.arange(nx) + 0.5), indexing="ij")
     source = np.einsum("ij,jyx->iyx", np.linalg.inv(linear), np.stack((x, y)))
@@ -59,10 +59,15 @@ def transform_labels(labels: LabelVolume, grid: VoxelGrid, grid_from_ego: np.nda
     row = np.floor((source[1] - y0) / dy).astype(np.int64)
     inside = (column >= 0) & (column < nx) & (row >= 0) & (row < ny)
     flat = np.where(inside, row * nx + column, 0)
+    level = np.floor(((z0 + dz * (np.arange(nz) + 0.5)) / grid_from_ego[2, 2] - z0) / dz).astype(np.int64)
+    within = (level >= 0) & (level < nz)
 
     def moved(volume: np.ndarray, outside: int | float | bool) -> np.ndarray:
+        if grid_from_ego[2, 2] != 1:
+            volume = volume[..., np.where(within, level, 0), :, :]
         result = volume.reshape(*volume.shape[:-2], ny * nx)[..., flat]
         result[..., ~inside] = outside
+        result[..., ~within, :, :] = outside
         return result
 
     flow = None
