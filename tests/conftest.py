@@ -19,6 +19,14 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def sweep_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Root of a generated data set, preset "tiny", with camera and lidar sweeps. Do not write to it."""
+    from mmdet3d_plugin.datasets.synthetic import create_world
+
+    return create_world(tmp_path_factory.mktemp("world") / "sweeps", "tiny", sweeps=5, progress=False)
+
+
+@pytest.fixture(scope="session")
 def waymo_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Root of a generated Occ3D-Waymo, preset "tiny": 2 + 1 scenes of 4 frames. Do not write to it."""
     from mmdet3d_plugin.datasets.synthetic import create_world

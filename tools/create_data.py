@@ -8,7 +8,8 @@ import argparse
 import sys
 
 from mmdet3d_plugin.datasets.nuscenes_infos import create_infos
-from mmdet3d_plugin.datasets.synthetic import create_world
+from mmdet3d_plugin.datasets.synthetic import LidarFlaws, create_world
+from mmdet3d_plugin.datasets.synthetic.presets import PRESETS
 from mmdet3d_plugin.errors import OccStudioError
 
 DEFAULT_FOLDERS = {
@@ -27,6 +28,8 @@ def synthetic(options: argparse.Namespace) -> None:
         options.workers,
         layout=options.layout,
         openoccupancy=options.openoccupancy,
+        sweeps=options.sweeps,
+        flaws=LidarFlaws(options.range_noise, options.own_car),
         image_scale=options.image_scale,
     )
 
@@ -47,12 +50,24 @@ def parse() -> argparse.Namespace:
     )
     folders = ", ".join(DEFAULT_FOLDERS.values())
     world.add_argument("--out-dir", help=f"root of the data set (default, by layout: {folders})")
-    world.add_argument(
-        "--preset", default="small", choices=["tiny", "small", "learn"], help="size (default: %(default)s)"
-    )
+    world.add_argument("--preset", default="small", choices=list(PRESETS), help="size (default: %(default)s)")
     world.add_argument("--seed", type=int, default=0, help="of every random choice (default: %(default)s)")
     world.add_argument("--workers", type=int, help="processes (default: one for each CPU)")
     world.add_argument("--openoccupancy", action="store_true", help="also write OpenOccupancy labels")
+    world.add_argument(
+        "--sweeps",
+        type=int,
+        default=0,
+        help="images of each camera between two key frames, 5 for 12 Hz as in nuScenes; with any also nine lidar sweeps"
+        " (default: %(default)s)",
+    )
+    world.add_argument(
+        "--range-noise",
+        type=float,
+        default=0.0,
+        help="standard deviation of lidar distances in metres, 0.01 is realistic (default: %(default)s)",
+    )
+    world.add_argument("--own-car", action="store_true", help="lidar returns of the roof of the ego vehicle")
     world.add_argument("--image-scale", type=float, help="share of full size (default: that of the preset)")
     world.set_defaults(run=synthetic)
     infos = commands.add_parser("nuscenes", help="info pickles of nuScenes, for the published stack")

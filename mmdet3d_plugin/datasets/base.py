@@ -48,7 +48,8 @@ class OccDataset(ABC):
         depth: config of :class:`DepthMaps`, None for no depth. Used in training, and in evaluation as an
             input.
         load_adjacent: also load the images of the previous key frame, for stereo depth.
-        sequences_split: number of parts into which a scene is cut to train streams.
+        sequences_split: number of parts into which a scene is cut to train streams; None = every key frame is a
+            sequence, for methods without history.
         on_missing: "error", "skip" or "mask", see :data:`OnMissing`; with "error", label files of the whole split
             must be there from the start.
 
@@ -80,7 +81,7 @@ class OccDataset(ABC):
         scene: dict | None = None,
         depth: dict | None = None,
         load_adjacent: bool = False,
-        sequences_split: int = 1,
+        sequences_split: int | None = 1,
         on_missing: OnMissing = "error",
     ):
         self.mode = require_choice(f"{type(self).__name__}.mode", mode, ("train", "evaluate", "predict"))
@@ -265,7 +266,7 @@ class OccDataset(ABC):
     def _load(self, index: int, draw: int) -> Sample:
         training, intrinsics = self.mode == "train", self.intrinsics(index)
         rng = generator(self.seed, Stream.IMAGE, index, draw) if training else None
-        parameters = [self.image.parameters((int(w), int(h)), rng) for w, h in self.image_sizes(index)]
+        parameters = self.image.draw(self.image_sizes(index), rng)
         grid_from_ego = np.eye(4)
         if training and self.scene is not None:
             grid_from_ego = self.scene.draw(generator(self.seed, Stream.SCENE, index, draw))
@@ -273,9 +274,9 @@ class OccDataset(ABC):
         faults = Faults(self.on_missing)
         adjacent = None  # first, so that what it needs is still kept
         if self.load_adjacent:
-            adjacent = self._images(self.previous(index), parameters, faults)
+            adjacent = self._images(self.image_files(self.previous(index)), parameters, faults)
         sample = Sample(
-            images=self._images(index, parameters, faults),
+            images=self._images(self.image_files(index), parameters, faults),
             adjacent_images=adjacent,
             ego_from_cam=self.volume_from_cam(index).astype(np.float32),
             pixel_from_cam=intrinsics.astype(np.float32),
@@ -290,6 +291,7 @@ class OccDataset(ABC):
         )
         if self.load_adjacent:
             sample.adjacent_from_cam = self.adjacent_from_cam(index).astype(np.float32)
+        self._add_inputs(sample, index, draw, parameters, faults)
         if self.mode != "predict":
             self._add_labels(sample, index, grid_from_ego, faults)
         if self.depth is not None and (training or self.depth.as_input):
@@ -297,10 +299,15 @@ class OccDataset(ABC):
         faults.note(sample)
         return sample
 
-    def _images(self, index: int, parameters: list[ImageParameters], faults: Faults) -> np.ndarray:
+    def _add_inputs(  # noqa: B027
+        self, sample: Sample, index: int, draw: int, parameters: list[ImageParameters], faults: Faults
+    ) -> None:
+        """What a subclass gives its models beyond the images; nothing here."""
+
+    def _images(self, files: Sequence[Path], parameters: list[ImageParameters], faults: Faults) -> np.ndarray:
         images = np.empty((len(parameters), 3, *self.image.size), dtype=np.uint8)
         black = np.zeros((*self.image.size, 3), dtype=np.uint8)
-        for image, file, p in zip(images, self.image_files(index), parameters):
+        for image, file, p in zip(images, files, parameters):
             loaded = faults.attempt(partial(self.image.load, file, p, self.image_cache), lambda: black)
             image[:] = loaded.transpose(2, 0, 1)
         return images

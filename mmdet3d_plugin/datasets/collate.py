@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..structures import AdjacentImages, CameraRig, Frame, FrameMeta, OccBatch, OccTargets
+from ..structures import AdjacentImages, CameraRig, Frame, FrameMeta, OccBatch, OccTargets, PastImages
 from .sample import Sample
 
 
@@ -42,7 +42,11 @@ def collate(samples: Sequence[Sample]) -> OccBatch:
     adjacent = None
     if samples[0].adjacent_images is not None:
         adjacent = AdjacentImages(stacked("adjacent_images"), stacked("adjacent_from_cam"))
-    frame = Frame(stacked("images"), rig, meta, adjacent, stacked("lidar_depth"))
+    past = None
+    if samples[0].past_images is not None:
+        fields = ("past_images", "past_ego_from_cam", "past_pixel_from_cam", "past_time", "image_time")
+        past = PastImages(*map(stacked, fields))
+    frame = Frame(stacked("images"), rig, meta, adjacent, stacked("lidar_depth"), past)
     dense = {f.name: stacked(f.name) for f in dataclasses.fields(OccTargets) if f.name != "ray_origins"}
     origins = None
     if samples[0].ray_origins is not None:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import DataError
-from ..geometry.transforms import pose_matrix
+from ..geometry.transforms import Poses, pose_matrix
 from ..restricted_pickle import load_pickle
 from .index import KeyFrameIndex, scene_columns
 from .index_cache import cached
@@ -28,6 +28,9 @@ _BELOW_ROOT = re.compile(r"(?:.*/)?((?:samples|sweeps)/.+)", re.DOTALL)
 @lru_cache(maxsize=4)
 def load_infos(root: Path, version: str, name: str) -> KeyFrameIndex:
     """All key frames of an info pickle (spec/data/formats section 9), as :func:`load_index` gives those of the tables.
+
+    SparseOcc's pickles, `nuscenes_infos_*_sweep.pkl`, know cameras in the global frame only: see
+    :attr:`KeyFrameIndex.camera_ego_known`.
 
     The pickle is read once, by a reader that runs nothing of it, and kept as columns; later starts map these. Paths
     are taken from their last `samples/` or `sweeps/` on, below `root`, whatever they say before. The infos hold no
@@ -44,14 +47,23 @@ def load_infos(root: Path, version: str, name: str) -> KeyFrameIndex:
         DataError: there is no such pickle, it is damaged or refers to something that is no array or container, or an
             info lacks a key.
     """
-    path, tables = _find(root, name), root / version
+    path, tables = find_infos(root, name), root / version
     sources = [path, tables / "sample_data.json", tables / "scene.json"]
     index = cached(KeyFrameIndex, root, f"infos-{path.stem}", sources, lambda: _build(path, tables))
     sizes = np.array([_image_size(root / str(file)) for file in index.image_file[0]], dtype=np.int64)
     return dataclasses.replace(index, image_size=np.broadcast_to(sizes, (len(index), *sizes.shape)))
 
 
-def _find(root: Path, name: str) -> Path:
+def find_infos(root: Path, name: str) -> Path:
+    """The file of an info pickle.
+
+    Args:
+        root: absolute folder of the data set.
+        name: below it or absolute; what published names start with may be left out.
+
+    Raises:
+        DataError: there is none; the message says which there are.
+    """
     short = name.removeprefix(_PUBLISHED)
     for candidate in (root / name, root / short, root / f"{_PUBLISHED}{short}"):
         if candidate.is_file():
@@ -101,6 +113,10 @@ def _assemble(infos: list[dict], path: Path, tables: Path) -> KeyFrameIndex:
 
     cameras = [field(cams, camera, f"{path.name}, `cams`") for cams in column("cams") for camera in CAMERAS]
     shape = (len(infos), len(CAMERAS))
+    if "sensor2global_rotation" in cameras[0]:
+        ego, mounting = row_vector_poses(cameras, path.name), np.broadcast_to(np.eye(4), (len(cameras), 4, 4))
+    else:
+        ego, mounting = poses("ego2global", cameras), poses("sensor2ego", cameras)
     order, scene, previous = scene_columns(column("scene_token"))
     lidar_files = [below_root(file, path) for file in column("lidar_path")]
     return KeyFrameIndex(
@@ -114,12 +130,32 @@ def _assemble(infos: list[dict], path: Path, tables: Path) -> KeyFrameIndex:
         ego_from_lidar=poses("lidar2ego"),
         lidar_token=np.array(_lidar_tokens(infos, lidar_files, tables)),
         lidar_file=np.array(lidar_files),
-        camera_global_from_ego=poses("ego2global", cameras).reshape(*shape, 4, 4),
-        camera_ego_from_cam=poses("sensor2ego", cameras).reshape(*shape, 4, 4),
+        camera_global_from_ego=ego.reshape(*shape, 4, 4),
+        camera_ego_from_cam=mounting.reshape(*shape, 4, 4),
         intrinsics=np.array(column("cam_intrinsic", cameras), dtype=np.float64).reshape(*shape, 3, 3),
         image_size=np.zeros((*shape, 2), dtype=np.int64),  # not in the infos, see `load_infos`
         image_file=np.array([below_root(file, path) for file in column("data_path", cameras)]).reshape(shape),
     )
+
+
+def row_vector_poses(cameras: Sequence[dict], source: str) -> Poses:
+    """Poses of cameras that are stored for row vectors, p_global = p_cam @ rotation + translation.
+
+    Args:
+        cameras: M dicts with `sensor2global_rotation` [3, 3] and `sensor2global_translation` [3], metres.
+        source: what holds them, for the message.
+
+    Returns:
+        [M, 4, 4] float64 global_from_cam, for column vectors.
+
+    Raises:
+        DataError: a key is missing.
+    """
+    matrices = np.tile(np.eye(4), (len(cameras), 1, 1))
+    for matrix, camera in zip(matrices, cameras):
+        matrix[:3, :3] = np.asarray(field(camera, "sensor2global_rotation", source), dtype=np.float64).T
+        matrix[:3, 3] = field(camera, "sensor2global_translation", source)
+    return matrices
 
 
 def below_root(stored: str, source: str | Path) -> str:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from ..errors import ConfigError
 from ..geometry.transforms import Poses, inverse
 from ..registry import DATASETS
 from ..structures import VolumeFrame
@@ -56,7 +57,7 @@ class NuScenesOccDataset(OccDataset):
         depth: dict | None = None,
         load_adjacent: bool = False,
         key_frame: Literal["lidar_ego", "cam_front_ego"] = "lidar_ego",
-        sequences_split: int = 1,
+        sequences_split: int | None = 1,
         on_missing: OnMissing = "error",
     ):
         self.version = version
@@ -69,6 +70,7 @@ class NuScenesOccDataset(OccDataset):
         if split.endswith(INFO_SUFFIX):
             folder = find_folder(root, expected=f"a folder with {split}, samples/ and the labels")
             self.index = load_infos(folder, self.version, split)
+            self._require_ego_of_cameras(split)
         else:
             folder = find_root(root, self.version)
             self.index = load_split(folder, self.version, split)
@@ -76,6 +78,14 @@ class NuScenesOccDataset(OccDataset):
         if self.mode == "train" and self.depth is not None and self.depth.semantics:
             self.point_classes = PointClasses(folder, self.version, self.index.lidar_token, self.label_space)
         return folder
+
+    def _require_ego_of_cameras(self, split: str) -> None:
+        if self.key_frame == "cam_front_ego" and not self.index.camera_ego_known:
+            raise ConfigError(
+                f"{split} does not say where the ego vehicle was when CAM_FRONT fired",
+                found="key_frame='cam_front_ego', and poses of cameras in the global frame only",
+                fix="set key_frame='lidar_ego', or take a split of the tables or bevdetv2-nuscenes_infos_*.pkl",
+            )
 
     @property
     def tokens(self) -> np.ndarray:

@@ -97,7 +97,7 @@ def create_infos(
         chosen = set(split_scenes(folder, version, split, names))
         infos = [info for scene in scenes if scene.name in chosen for info in load_pickle(scene.part)]
         files.append(Path(out_dir) / f"{tag}_infos_{split}.pkl")
-        _dump({"infos": infos, "metadata": {"version": version}}, files[-1])
+        write_pickle({"infos": infos, "metadata": {"version": version}}, files[-1])
     shutil.rmtree(parts)
     return files
 
@@ -155,7 +155,7 @@ def _write_scene(scene: _Scene) -> None:
             info.update(lidar_boxes(scene.boxes, chosen, _global_from_sensor(sensors[LIDAR])))
             info["ann_infos"] = ego_boxes(scene.boxes, chosen, _pose(sensors["CAM_FRONT"]["ego"], "ego_pose"))
         infos.append(info)
-    _dump(infos, scene.part)
+    write_pickle(infos, scene.part)
 
 
 def _info(scene: _Scene, sample: dict, sensors: dict[str, dict]) -> dict[str, Any]:
@@ -210,7 +210,12 @@ def _global_from_sensor(record: dict) -> Poses:
     return _pose(record["ego"], "ego_pose") @ _pose(record["sensor"], "calibrated_sensor")
 
 
-def _dump(content: dict | Sequence[dict], path: Path) -> None:
+def write_pickle(content: dict | Sequence[dict], path: Path) -> None:
+    """Write infos so that numpy 1 reads them as well; the file appears when it is complete.
+
+    Raises:
+        DataError: it cannot be written.
+    """
     write_atomic(path, lambda file: _Pickler(file, _PROTOCOL).dump(content))
 
 

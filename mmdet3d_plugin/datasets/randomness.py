@@ -20,6 +20,7 @@ class Stream(IntEnum):
     IMAGE = 0
     SCENE = 1
     SEQUENCE_ORDER = 2
+    HISTORY = 3
 
 
 class SampleRequest(NamedTuple):

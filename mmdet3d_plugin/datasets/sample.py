@@ -28,6 +28,12 @@ class Sample:
         adjacent_images: [N, 3, H, W] uint8 RGB of the previous key frame of the scene, or None.
         adjacent_from_cam: [N, 4, 4] float32, or None.
         lidar_depth: [N, H, W] float32 metres as an input of the model, or None.
+        past_images: [T, N, 3, H, W] uint8 RGB before the key frame, newest first; these five fields are None unless the
+            data set has a history of images, see `PastImages`.
+        past_ego_from_cam: [T, N, 4, 4] float32 cameras of these images to the volume frame of `ego_from_cam`, metres.
+        past_pixel_from_cam: [T, N, 3, 3] float32 intrinsics of the original past images.
+        past_time: [T, N] float64 seconds.
+        image_time: [N] float64 seconds of the images.
         occupancy, mask_camera, mask_lidar, flow, depth, image_semantics, ray_origins: see `OccTargets`; None
             where they were not asked for.
         faults: what could not be read, a message for each file.
@@ -48,6 +54,11 @@ class Sample:
     adjacent_images: np.ndarray | None = None
     adjacent_from_cam: np.ndarray | None = None
     lidar_depth: np.ndarray | None = None
+    past_images: np.ndarray | None = None
+    past_ego_from_cam: np.ndarray | None = None
+    past_pixel_from_cam: np.ndarray | None = None
+    past_time: np.ndarray | None = None
+    image_time: np.ndarray | None = None
     occupancy: np.ndarray | None = None
     mask_camera: np.ndarray | None = None
     mask_lidar: np.ndarray | None = None

@@ -1,7 +1,7 @@
 """The dataclasses that travel between the stages (design: one straight line from sample to metric)."""
 
 from .camera import CameraRig
-from .frame import AdjacentImages, Frame, FrameMeta, VolumeFrame
+from .frame import AdjacentImages, Frame, FrameMeta, PastImages, VolumeFrame
 from .grid import VoxelGrid
 from .labels import (
     IGNORE,
@@ -44,6 +44,7 @@ __all__ = [
     "OccOutput",
     "OccPrediction",
     "OccTargets",
+    "PastImages",
     "TemporalState",
     "TensorRecord",
     "Volume",

@@ -52,6 +52,42 @@ class AdjacentImages(TensorRecord):
 
 
 @dataclass
+class PastImages(TensorRecord):
+    """T images of each camera before the current one, for methods that look at several at once. Newest first.
+
+    Attributes:
+        images: [B, T, N, 3, H, W] uint8 RGB as loaded, same cameras and same augmentation as `Frame.images`. A key
+            frame without a past repeats its own images, with their poses and times.
+        ego_from_cam: [B, T, N, 4, 4] float32, camera frame at the time of the image to the volume frame of the current
+            `CameraRig.ego_from_cam`, metres (composed in float64 through the global poses). What stands still in the
+            world stands still in it.
+        pixel_from_cam: [B, T, N, 3, 3] float32 intrinsics, pixels of the original image.
+        time: [B, T, N] float64 seconds.
+        current_time: [B, N] float64 seconds of the current images.
+    """
+
+    images: Tensor
+    ego_from_cam: Tensor
+    pixel_from_cam: Tensor
+    time: Tensor
+    current_time: Tensor
+
+    def rig(self, current: CameraRig) -> CameraRig:
+        """The T N past cameras, by time and then by camera, over the augmented volume frame of the current ones.
+
+        Args:
+            current: rig of the same frame, with N cameras.
+        """
+        crops = current.crop_from_pixel[:, None].expand_as(self.pixel_from_cam)
+        return CameraRig(
+            self.ego_from_cam.flatten(1, 2),
+            self.pixel_from_cam.flatten(1, 2),
+            crops.flatten(1, 2),
+            current.grid_from_ego,
+        )
+
+
+@dataclass
 class Frame(TensorRecord):
     """Images, calibration and identity of a batch of key frames.
 
@@ -63,6 +99,7 @@ class Frame(TensorRecord):
         adjacent: previous images, where the method uses stereo depth.
         lidar_depth: [B, N, H, W] float32, z-depth of lidar returns in metres, 0 where there is none; only for
             methods that take lidar depth as an input.
+        past: images of the seconds before, where the method has a history of images.
     """
 
     images: Tensor
@@ -70,6 +107,7 @@ class Frame(TensorRecord):
     meta: FrameMeta
     adjacent: AdjacentImages | None = None
     lidar_depth: Tensor | None = None
+    past: PastImages | None = None
 
     @property
     def batch_size(self) -> int:

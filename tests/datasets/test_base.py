@@ -93,6 +93,10 @@ def test_scenes_must_not_interleave():
     with pytest.raises(DataError, match="scene a is interrupted"):
         split_sequences(np.array(["a", "b", "a"]), 1)
     assert split_sequences(np.array([]), 1).members == ()
+    single = split_sequences(np.array(["a", "a", "b"]), None)
+    assert [frames.tolist() for frames in single.members] == [[0], [1], [2]]
+    assert single.starts.all()
+    assert single.sequence.tolist() == [0, 1, 2]
 
 
 def test_label_spaces_have_one_meaning():

@@ -4,12 +4,13 @@ import inspect
 from pathlib import Path
 
 import handmade
+import handmade_sweeps
 import numpy as np
 import pytest
 from PIL import Image
 
 from mmdet3d_plugin.config import load_config
-from mmdet3d_plugin.datasets import NuScenesOccDataset
+from mmdet3d_plugin.datasets import NuScenesOccDataset, collate
 from mmdet3d_plugin.registry import DATASETS, MODELS, TRANSFORMS
 
 BASES = Path(__file__).resolve().parents[2] / "configs" / "_base_"
@@ -39,6 +40,36 @@ def test_bases_build_with_both_profiles(world, tmp_path, dataset, profile):
         assert sample.images.shape == (6, 3, *cfg.image_size)
         assert (sample.depth is not None) is training
         assert (sample.ray_origins is None) is training
+        assert sample.lidar_depth is None
+
+
+@pytest.mark.parametrize("profile", ["published", "corrected"])
+@pytest.mark.parametrize("dataset", ["occ3d_nuscenes_history", "synthetic_history"])
+def test_bases_with_past_images_build_with_both_profiles(broken_world, tmp_path, dataset, profile):
+    root = handmade_sweeps.add(broken_world)
+    cfg = load_config(write_config(tmp_path, dataset, profile))
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        built = DATASETS.build(loader.dataset.to_dict() | {"root": str(root), "version": handmade.VERSION})
+        assert built.history.empty == ("repeat" if profile == "published" else "error")
+        assert built.frame == "ego_lidar_time"
+        frames = 7 if dataset == "occ3d_nuscenes_history" else 3
+        sample = built[1]
+        assert sample.past_images.shape == (frames, 6, 3, *cfg.image_size)
+        assert sample.depth is None
+        assert np.array_equal(sample.crop_from_pixel[0], sample.crop_from_pixel[5])  # one draw for all cameras
+
+
+def test_lidar_depth_reaches_the_frame_in_training_and_evaluation(world, tmp_path):
+    cfg = load_config(write_config(tmp_path, "occ3d_nuscenes_stereo_lidar", "published"))
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        dataset = DATASETS.build(loader.dataset.to_dict() | {"root": str(world), "version": handmade.VERSION})
+        (frame,) = collate([dataset[0]]).frames
+        assert frame.adjacent is not None
+        assert frame.lidar_depth.shape == (1, 6, *cfg.image_size)
+        returns = frame.lidar_depth[frame.lidar_depth > 0]
+        assert len(returns) > 0
+        assert returns.min() >= 1.0
+        assert returns.max() < 45.0
 
 
 @pytest.mark.parametrize("profile", ["published", "corrected"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import pickle
 import shutil
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from comparison import equal, rerooted
 
 from mmdet3d_plugin.datasets import NuScenesOccDataset, SampleRequest, collate, info_index
 from mmdet3d_plugin.datasets.index import KeyFrameIndex, load_index
@@ -35,14 +34,6 @@ def infos_world(tiny_world, tmp_path_factory) -> Path:
     return root
 
 
-def rerooted(value, root: str):
-    if isinstance(value, dict):
-        return {key: rerooted(item, root) for key, item in value.items()}
-    if isinstance(value, list):
-        return [rerooted(item, root) for item in value]
-    return value.replace(root, "./data/nuscenes") if isinstance(value, str) else value
-
-
 @pytest.fixture
 def copy(infos_world, tmp_path) -> Path:
     """One that a test may damage: its own tables and pickles over shared images."""
@@ -63,18 +54,6 @@ def edit(path: Path, change) -> None:
     for info in content["infos"]:
         change(info)
     path.write_bytes(pickle.dumps(content, 2))
-
-
-def equal(a, b) -> bool:
-    if dataclasses.is_dataclass(a):
-        return type(a) is type(b) and all(equal(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(a))
-    if isinstance(a, torch.Tensor):
-        return a.dtype == b.dtype and a.shape == b.shape and a.numpy().tobytes() == b.numpy().tobytes()
-    if isinstance(a, np.ndarray):
-        return a.shape == b.shape and a.dtype.kind == b.dtype.kind and bool((a == b).all())
-    if isinstance(a, tuple):
-        return len(a) == len(b) and all(map(equal, a, b))
-    return a == b
 
 
 def dataset(root: Path, split: str, labels=Occ3DLabels, **changes) -> NuScenesOccDataset:

@@ -6,5 +6,6 @@ at import; the Numba kernels compile on their first call and are cached on disk.
 
 from .create import create_world
 from .scene import World
+from .sensors import LidarFlaws
 
-__all__ = ["World", "create_world"]
+__all__ = ["LidarFlaws", "World", "create_world"]

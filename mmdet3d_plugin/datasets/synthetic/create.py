@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -23,8 +24,9 @@ from .labels import ray_mask
 from .light import empty_shadow
 from .presets import Preset, get_preset
 from .scene import World
-from .sensors import make_rig
+from .sensors import NO_FLAWS, LidarFlaws, make_rig
 from .shading import compile_shading
+from .sweeps import SweepTask, sweep_tasks, write_sweeps
 from .tables import read_record, write_tables
 
 GENERATOR_VERSION = 1
@@ -48,6 +50,8 @@ def create_world(
     *,
     layout: Layout = "nuscenes",
     openoccupancy: bool = False,
+    sweeps: int = 0,
+    flaws: LidarFlaws = NO_FLAWS,
     image_scale: float | None = None,
     progress: bool = True,
 ) -> Path:
@@ -63,6 +67,9 @@ def create_world(
         layout: "nuscenes" with the formats of its annotations, "waymo" for Occ3D-Waymo with its community pickles,
             "four-cameras" for the worked example of an own data set.
         openoccupancy: also write OpenOccupancy labels (6 MB for each key frame of nuScenes).
+        sweeps: images of each camera between two key frames, for methods with a history of images; 5 give the 12 Hz
+            of nuScenes. With any there are also the nine lidar sweeps of 20 Hz. None changes nothing else.
+        flaws: of the lidar of the layout of nuScenes; none by default.
         image_scale: size of the images as a share of full size (1600 x 900); by default that of the preset.
         progress: show a progress bar.
 
@@ -77,8 +84,11 @@ def create_world(
     scale = size.image_scale if image_scale is None else image_scale
     if not 0.05 <= scale <= 1.0:
         raise ConfigError("image scale of the synthetic world", found=scale, expected="0.05 to 1.0")
-    if openoccupancy and layout != "nuscenes":
-        raise ConfigError("OpenOccupancy labels belong to the layout of nuScenes", found=f"layout {layout!r}")
+    flawed = flaws != NO_FLAWS
+    if (openoccupancy or sweeps or flawed) and layout != "nuscenes":
+        what = "OpenOccupancy labels" if openoccupancy else "sweeps between key frames" if sweeps else "lidar flaws"
+        raise ConfigError(f"{what} belong to the layout of nuScenes", found=f"layout {layout!r}")
+    sweep_tasks([], sweeps)  # refuses a wrong number before anything is written
     marker = {
         "synthetic": True,
         "preset": size.name,
@@ -87,36 +97,43 @@ def create_world(
         "image_scale": scale,
         "openoccupancy": openoccupancy,
         "generator_version": GENERATOR_VERSION,
+        **({"sweeps": sweeps} if sweeps else {}),
+        **({"lidar": asdict(flaws)} if flawed else {}),
     }
     if _claim(root, marker):
         return root
     if layout == "nuscenes":
-        _make_nuscenes(root, size, seed, scale, openoccupancy, workers, progress)
+        splits = size.splits
+        tasks = [
+            KeyFrameTask(root, size.version, seed, scene, index, size.keyframes, scale, openoccupancy, flaws)
+            for scene in (*splits["train"], *splits["val"])
+            for index in range(size.keyframes)
+        ]
+        _make_nuscenes(size, tasks, sweep_tasks(tasks, sweeps), workers, progress)
     else:
         writer = waymo if layout == "waymo" else four_cameras
-        tasks = writer.tasks(root, size, seed, scale)
-        _write_frames(writer.write_frame, tasks, workers, progress)
-        writer.finish(tasks)
+        frames = writer.tasks(root, size, seed, scale)
+        _write_frames(writer.write_frame, frames, workers, progress)
+        writer.finish(frames)
     write_json(root / MARKER, {**marker, "complete": True}, indent=2)
     shutil.rmtree(root / PROGRESS)
     return root
 
 
 def _make_nuscenes(
-    root: Path, size: Preset, seed: int, scale: float, openoccupancy: bool, workers: int | None, progress: bool
+    size: Preset, tasks: list[KeyFrameTask], sweeps: list[SweepTask], workers: int | None, progress: bool
 ) -> None:
-    splits = size.splits
-    scenes = [*splits["train"], *splits["val"]]
-    tasks = [
-        KeyFrameTask(root, size.version, seed, scene, index, size.keyframes, scale, openoccupancy)
-        for scene in scenes
-        for index in range(size.keyframes)
-    ]
+    root, seed, scale = tasks[0].root, tasks[0].seed, tasks[0].image_scale
     _write_frames(write_keyframe, tasks, workers, progress)
-    frames = {s: [read_record(t.record) for t in tasks if t.scene == s] for s in scenes}
-    _check_classes(size, [r for s in splits["train"] for r in frames[s]])
-    write_tables(root, size.version, seed, {s: make_rig(seed, s, scale) for s in scenes}, frames)
-    write_json(root / "splits.json", splits, indent=2)
+    if sweeps:
+        _write_frames(write_sweeps, sweeps, workers, progress)
+    between = {task.key_frame: read_record(task.record) for task in sweeps}
+    frames: dict[str, list[dict]] = {task.scene: [] for task in tasks}
+    for task in tasks:
+        frames[task.scene].append({**read_record(task.record), **between.get(task, {})})
+    _check_classes(size, [r for s in size.splits["train"] for r in frames[s]])
+    write_tables(root, size.version, seed, {s: make_rig(seed, s, scale) for s in frames}, frames)
+    write_json(root / "splits.json", size.splits, indent=2)
 
 
 def _claim(root: Path, marker: dict) -> bool:

@@ -26,7 +26,7 @@ from .files import write_jpeg, write_json, write_npy, write_npz, write_raw
 from .labels import VoxelLabels, camera_mask, ray_mask
 from .presets import KEYFRAME_INTERVAL
 from .scene import Sweep, World
-from .sensors import LIDAR_CHANNEL, RINGS, Camera, lidar_directions, quaternion, rotation_z
+from .sensors import LIDAR_CHANNEL, NO_FLAWS, RINGS, Camera, LidarFlaws, lidar_directions, quaternion, rotation_z
 from .solids import count_points, transform
 
 OCC3D_GRID = VoxelGrid((-40.0, -40.0, -1.0), (40.0, 40.0, 5.4), (200, 200, 16))
@@ -53,6 +53,7 @@ class KeyFrameTask:
         keyframes: key frames of the scene.
         image_scale: size of the images as a share of 1600 x 900.
         openoccupancy: also write OpenOccupancy labels.
+        flaws: of the lidar.
     """
 
     root: Path
@@ -63,6 +64,7 @@ class KeyFrameTask:
     keyframes: int
     image_scale: float
     openoccupancy: bool
+    flaws: LidarFlaws = NO_FLAWS
 
     @property
     def time(self) -> float:
@@ -125,7 +127,7 @@ def write_keyframe(task: KeyFrameTask) -> None:
         data.append(entry)
     ego = world.ego_pose(task.time)
     entry = _data_entry(task, LIDAR_CHANNEL, 0.0, ego, (0, 0), "pcd.bin")
-    sweep = world.scan(task.time, ego @ world.rig.ego_from_lidar, noise_key=task.index)
+    sweep = world.scan(task.time, ego @ world.rig.ego_from_lidar, noise_key=task.index, flaws=task.flaws)
     write_raw(task.root / entry["filename"], sweep.points.astype("<f4"))
     write_raw(task.root / lidarseg_file(task.version, entry["token"]), sweep.class_id)
     data.append(entry)

@@ -63,6 +63,7 @@ PRESETS = {
     preset.name: preset
     for preset in (
         Preset("tiny", 2, 1, 4, 0.22, every_class=False),
+        Preset("sequence", 1, 1, 3, 0.44, every_class=False),
         Preset("small", 4, 2, 8, 0.44),
         Preset("learn", 16, 4, 20, 0.44),
     )

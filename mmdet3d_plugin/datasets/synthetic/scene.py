@@ -10,14 +10,14 @@ from functools import cached_property
 import numpy as np
 
 from ...structures import VoxelGrid
-from .catalog import MANMADE, NO_CLASS, VEGETATION, generator
+from .catalog import LIDARSEG_ID, MANMADE, NO_CLASS, VEGETATION, generator
 from .labels import VoxelLabels, voxelise
 from .layout import MARGIN_BEHIND
 from .light import Shadow, add_shadows, draw_light, empty_shadow
 from .placement import make_layout
 from .raycast import cast_beams, cast_image, count_pixels, sector_lists, tile_lists
 from .road import Road, classify_ground
-from .sensors import MAX_RANGE, Rig, lidar_directions, make_rig, rigid, rotation_z
+from .sensors import MAX_RANGE, NO_FLAWS, LidarFlaws, Rig, lidar_directions, make_rig, rigid, roof_distances, rotation_z
 from .shading import display_values, shade_image
 from .solids import BOX, GROUND, Solids, transform
 
@@ -242,13 +242,16 @@ class World:
         instance = np.where((view.hit >= 0) & self._annotated[owner], owner + 1, 0).astype(np.int32)
         return Rendering(rgb, view.depth, class_id, instance, view.pixels)
 
-    def scan(self, time: float, global_from_lidar: np.ndarray, noise_key: object = None) -> Sweep:
+    def scan(
+        self, time: float, global_from_lidar: np.ndarray, noise_key: object = None, flaws: LidarFlaws = NO_FLAWS
+    ) -> Sweep:
         """One motion-compensated lidar sweep: all beams at the same instant.
 
         Args:
             time: seconds after the first key frame.
             global_from_lidar: [4, 4] metres; lidar axes right, forward, up.
             noise_key: decides which 2 % of the returns are lost; None keeps all.
+            flaws: of the sensor; those of the distances are drawn by `noise_key` as well.
         """
         solids = self.solids(time)
         origin = global_from_lidar[:3, 3].copy()
@@ -257,12 +260,19 @@ class World:
         distance, hit, cosine = cast_beams(
             solids.geometry, *sector_lists(solids, origin, MAX_RANGE), origin, directions, MAX_RANGE
         )
+        own = roof_distances(self.rig.ego_from_lidar) if flaws.own_car else np.full(len(distance), np.inf)
+        on_roof = own < distance
+        distance = np.minimum(distance, own)
         keep = np.isfinite(distance)
         if noise_key is not None:
             keep &= generator(self.seed, self.scene, "lidar", noise_key).random(len(keep)) >= DROPPED
-        local, rings, distance, hit, cosine = (v[keep] for v in (local, rings, distance, hit, cosine))
+        local, rings, distance, hit, cosine, on_roof = (v[keep] for v in (local, rings, distance, hit, cosine, on_roof))
         directions = directions[keep]
         class_id = self._classes(hit, lambda n: origin + directions[n] * distance[n, None])
+        class_id[on_roof] = LIDARSEG_ID["vehicle.ego"]
+        if flaws.range_noise:
+            noise = generator(self.seed, self.scene, "range", noise_key).standard_normal(len(distance))
+            distance = distance + flaws.range_noise * noise
         reflectivity = 20 + (class_id.astype(np.int64) * 53) % 90
         intensity = np.clip(reflectivity * np.abs(cosine) * np.exp(-distance / 80), 0, 255)
         columns = (local * distance[:, None], np.rint(intensity)[:, None], rings[:, None])

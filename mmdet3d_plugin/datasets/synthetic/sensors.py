@@ -7,11 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...errors import ConfigError
 from .catalog import generator
 
 IMAGE_SIZE = (1600, 900)
 LIDAR_CHANNEL = "LIDAR_TOP"
 RINGS, AZIMUTHS, MAX_RANGE = 32, 1085, 100.0
+ROOF = ((-0.6, -0.85), (2.0, 0.85), 1.6)
+"""Corners (x, y) and height of the roof of the ego vehicle, ego frame, metres."""
+OWN_RANGE = 2.5
+"""Metres within which the lidar sees its own vehicle."""
 LOWEST, HIGHEST = math.radians(-30.67), math.radians(10.67)
 
 CameraValues = tuple[float, float, float, float, float, float, float, float, float]
@@ -96,6 +101,29 @@ class Camera:
 
 
 @dataclass(frozen=True)
+class LidarFlaws:
+    """What a real lidar does and an exact one does not; by default nothing.
+
+    Attributes:
+        range_noise: standard deviation of the measured distances, metres; 0.01 is realistic.
+        own_car: also returns of the roof that the sensor stands on, class `vehicle.ego`, nearer than 2.5 m.
+
+    Raises:
+        ConfigError: the noise is out of range.
+    """
+
+    range_noise: float = 0.0
+    own_car: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.range_noise <= 1:
+            raise ConfigError("range noise of the lidar", found=self.range_noise, expected="0 to 1 m")
+
+
+NO_FLAWS = LidarFlaws()
+
+
+@dataclass(frozen=True)
 class Rig:
     """Calibration of one scene: six cameras in the order of nuScenes' channels, and the lidar."""
 
@@ -147,6 +175,22 @@ def _lidar_pose(seed: int, scene: str) -> np.ndarray:
     turn = np.radians((yaw + 90.0, -pitch, 0.0) + 0.5 * jitter[:3])
     rotation = rotation_z(turn[0]) @ _rotation_y(turn[1]) @ _rotation_x(turn[2]) @ _LIDAR_AXES
     return rigid(rotation, np.array((x, y, z)) + 0.02 * jitter[3:])
+
+
+def roof_distances(ego_from_lidar: np.ndarray) -> np.ndarray:
+    """Where the beams meet the roof of the ego vehicle: [34720] metres from the lidar, inf where they do not.
+
+    Args:
+        ego_from_lidar: [4, 4] metres.
+    """
+    (x0, y0), (x1, y1), height = ROOF
+    directions = lidar_directions()[0] @ ego_from_lidar[:3, :3].T
+    origin = ego_from_lidar[:3, 3]
+    with np.errstate(divide="ignore"):
+        distance = (height - origin[2]) / directions[:, 2]
+    x, y = (origin[:2] + directions[:, :2] * distance[:, None]).T
+    met = (directions[:, 2] < 0) & (distance < OWN_RANGE) & (x > x0) & (x < x1) & (y > y0) & (y < y1)
+    return np.where(met, distance, np.inf)
 
 
 def lidar_directions() -> tuple[np.ndarray, np.ndarray]:

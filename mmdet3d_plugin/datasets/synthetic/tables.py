@@ -122,9 +122,14 @@ def _add_sensor_data(
     tables: dict[str, list[Record]], version: str, seed: int, scene: str, records: list[Record]
 ) -> None:
     for position, channel in enumerate(CHANNELS):
-        entries = [r["data"][position] for r in records]
-        chain = _links([e["token"] for e in entries])
-        for record, entry, (before, after) in zip(records, entries, chain):
+        # Sweeps belong to the key frame that follows them, and lie before it in the chain.
+        entries = [
+            (record, entry, entry is record["data"][position])
+            for record in records
+            for entry in (*record.get("sweeps", {}).get(channel, ()), record["data"][position])
+        ]
+        chain = _links([entry["token"] for _, entry, _ in entries])
+        for (record, entry, is_key_frame), (before, after) in zip(entries, chain):
             tables["ego_pose"].append({key: entry[key] for key in ("token", "timestamp", "rotation", "translation")})
             tables["sample_data"].append(
                 {
@@ -134,7 +139,7 @@ def _add_sensor_data(
                     "calibrated_sensor_token": token(seed, scene, "calibrated_sensor", channel),
                     "timestamp": entry["timestamp"],
                     "fileformat": "pcd" if channel == LIDAR_CHANNEL else "jpg",
-                    "is_key_frame": True,
+                    "is_key_frame": is_key_frame,
                     "height": entry["height"],
                     "width": entry["width"],
                     "filename": entry["filename"],
@@ -142,7 +147,7 @@ def _add_sensor_data(
                     "next": after,
                 }
             )
-            if channel == LIDAR_CHANNEL:
+            if channel == LIDAR_CHANNEL and is_key_frame:
                 file = lidarseg_file(version, entry["token"])
                 tables["lidarseg"].append(
                     {"token": entry["token"], "sample_data_token": entry["token"], "filename": file}

@@ -90,6 +90,8 @@ class ImagePipeline:
             size; "pil" resizes (bicubic), crops, flips and rotates (nearest) in turn, every bit as Pillow and
             the published pipeline do it.
         pixel_center: exact matrices; False gives the published ones without the half-pixel terms.
+        per_camera: each camera of a sample gets an augmentation of its own; False gives all the same one, as SparseOcc
+            was trained.
 
     Raises:
         ConfigError: empty size or a probability outside of [0, 1].
@@ -103,6 +105,7 @@ class ImagePipeline:
         rotation: float = 0.0,
         resampling: Resampling = "warp",
         pixel_center: bool = True,
+        per_camera: bool = True,
     ):
         if min(size) < 1 or not 0 <= flip <= 1 or resize[0] > resize[1] or resampling not in ("warp", "pil"):
             raise ConfigError(
@@ -116,6 +119,21 @@ class ImagePipeline:
         self.rotation = rotation
         self.resampling = resampling
         self.pixel_center = pixel_center
+        self.per_camera = per_camera
+
+    def draw(self, sources: np.ndarray, rng: np.random.Generator | None = None) -> list[ImageParameters]:
+        """Draw the augmentations of the images of a sample; see :meth:`parameters`.
+
+        Args:
+            sources: [N, 2] (width, height) of the original images.
+            rng: random numbers of this sample.
+        """
+        result, state = [], None if rng is None else rng.bit_generator.state
+        for width, height in sources:
+            if rng is not None and not self.per_camera:
+                rng.bit_generator.state = state
+            result.append(self.parameters((int(width), int(height)), rng))
+        return result
 
     def parameters(self, source: tuple[int, int], rng: np.random.Generator | None = None) -> ImageParameters:
         """Draw the augmentation of one image, or the centred one of evaluation when there is no generator.
