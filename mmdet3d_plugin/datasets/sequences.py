@@ -25,18 +25,18 @@ class Sequences:
     starts: np.ndarray
 
 
-def split_sequences(scenes: np.ndarray, parts: int) -> Sequences:
+def split_sequences(scenes: np.ndarray, parts: int | None) -> Sequences:
     """Cut scenes of n key frames into chunks of ceil(n / parts), the last one shorter (spec/data/pipelines).
 
     Args:
         scenes: [F] scene of every key frame, by scene and time.
-        parts: number of chunks; 1 keeps whole scenes. A short scene may give fewer.
+        parts: number of chunks; 1 keeps whole scenes. A short scene may give fewer. None = chunks of one key frame.
 
     Raises:
         ConfigError: parts is below 1.
         DataError: the key frames of a scene do not follow each other.
     """
-    if parts < 1:
+    if parts is not None and parts < 1:
         raise ConfigError("sequences_split counts parts of a scene", found=parts, expected=">= 1")
     borders = np.flatnonzero(scenes[1:] != scenes[:-1]) + 1
     known: set = set()
@@ -46,7 +46,7 @@ def split_sequences(scenes: np.ndarray, parts: int) -> Sequences:
         if scene in known:
             raise DataError(f"scene {scene} is interrupted by another one", expected="key frames by scene and time")
         known.add(scene)
-        length = -(-len(frames) // parts)
+        length = 1 if parts is None else -(-len(frames) // parts)
         members.extend(frames[start : start + length] for start in range(0, len(frames), length))
     sequence, starts = np.empty(len(scenes), dtype=np.int64), np.zeros(len(scenes), dtype=bool)
     for number, frames in enumerate(members):

@@ -59,7 +59,7 @@ class WaymoOccDataset(OccDataset):
         depth: dict | None = None,
         load_adjacent: bool = False,
         motion: Literal["front", "side_right_to_front"] = "front",
-        sequences_split: int = 1,
+        sequences_split: int | None = 1,
         on_missing: OnMissing = "error",
     ):
         self.motion = require_choice("WaymoOccDataset.motion", motion, ("front", "side_right_to_front"))
