@@ -24,6 +24,7 @@ class LabelSpace:
         dynamic: ids of the classes that count for mIoU_D.
         flow: ids of the classes that carry flow, empty where the annotation has none.
         disk_ids: ((id on disk, id here), ...) where the files use other numbers, else empty.
+        noise: the first class means that nothing is known about a voxel; it is never predicted.
         ignore: label of voxels that are neither trained nor scored.
     """
 
@@ -34,6 +35,7 @@ class LabelSpace:
     dynamic: tuple[int, ...]
     flow: tuple[int, ...] = ()
     disk_ids: tuple[tuple[int, int], ...] = ()
+    noise: bool = False
     ignore: int = IGNORE
 
     def __post_init__(self) -> None:
@@ -85,8 +87,8 @@ def _space(name: str, classes: tuple[str, ...], **kwargs: object) -> LabelSpace:
 
 OCC3D_NUSCENES = _space("Occ3D-nuScenes", ("others", *_NUSCENES_16, "free"))
 OPENOCC = _space("OpenOcc", _OPENOCC, flow=tuple(range(8)))
-SURROUNDOCC = _space("SurroundOcc", ("others", *_NUSCENES_16, "free"))
-OPENOCCUPANCY = _space("OpenOccupancy", ("others", *_NUSCENES_16, "free"))
+SURROUNDOCC = _space("SurroundOcc", ("others", *_NUSCENES_16, "free"), noise=True)
+OPENOCCUPANCY = _space("OpenOccupancy", ("others", *_NUSCENES_16, "free"), noise=True)
 OCC3D_WAYMO = LabelSpace(
     "Occ3D-Waymo",
     (
@@ -152,7 +154,7 @@ class ClassChannels:
         return torch.where(channels == self.space.ignore, channels, channels + int(self.void))
 
     def to_labels(self, logits: Tensor, dim: int = 1) -> Tensor:
-        """Label with the highest logit along `dim`, uint8; the void channel never wins."""
-        start = int(self.void)
-        best = logits.narrow(dim, start, self.space.num_classes).argmax(dim=dim)
-        return best.to(torch.uint8)
+        """Label with the highest logit along `dim`, uint8; the void channel and noise never win (spec/99 A24)."""
+        first = int(self.space.noise)
+        best = logits.narrow(dim, int(self.void) + first, self.space.num_classes - first).argmax(dim=dim)
+        return (best + first).to(torch.uint8)

@@ -55,7 +55,8 @@ def test_unknown_names_are_refused_with_the_nearest():
 def test_channels_round_trip(space, void, seed):
     channels = ClassChannels(space, void)
     generator = torch.Generator().manual_seed(seed)
-    labels = torch.randint(space.num_classes, (2, 3, 4, 5), generator=generator, dtype=torch.uint8)
+    first = int(space.noise)  # noise is never predicted
+    labels = torch.randint(first, space.num_classes, (2, 3, 4, 5), generator=generator, dtype=torch.uint8)
     target = channels.from_labels(labels)
     assert target.dtype == torch.int64
     logits = torch.nn.functional.one_hot(target, channels.num_channels).movedim(-1, 1).float()
@@ -78,3 +79,12 @@ def test_the_void_channel_never_wins():
     logits = torch.zeros(1, channels.num_channels, 1)
     logits[:, 0], logits[:, 5] = 10.0, 1.0
     assert channels.to_labels(logits).item() == 4
+
+
+@pytest.mark.parametrize("void", [False, True])
+def test_noise_never_wins_where_it_is_no_class(void):
+    for name, wins in (("SurroundOcc", 4), ("OpenOccupancy", 4), ("Occ3D-nuScenes", 0)):
+        channels = ClassChannels(label_space(name), void)
+        logits = torch.zeros(1, channels.num_channels, 1)
+        logits[:, int(void)], logits[:, 4 + int(void)] = 10.0, 1.0
+        assert channels.to_labels(logits).item() == wins, name
