@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,13 +11,14 @@ from torch.nn.functional import one_hot
 
 from ...errors import ConfigError
 from ...registry import MODELS
-from ...structures import Frame, TensorRecord
+from ...structures import Frame, Memory, TensorRecord
 from ..layers.atrous_pyramid import AtrousPyramid
 from ..layers.checkpointing import run_checkpointed
 from ..layers.depth_bins import DepthBins
 from ..layers.residual import BasicBlock
 from ..protocols import DepthGuidance, ImageFeatures
 from .camera_gate import CAMERA_VECTOR_LENGTH, CameraGate, camera_vector
+from .inter_object_transfer import TransferredMass
 
 
 @dataclass
@@ -27,11 +29,14 @@ class DepthEstimate(TensorRecord):
         depth: [B, N, D, h, w] distribution over depth bins.
         geometry: [B, N, D, h, w] weights with which the pixel is lifted to each bin.
         context: [B, N, C, h, w] features to lift.
+        inter: mass that pixels pass on to image positions around them, lifted besides `geometry`; None where
+            the method passes none.
     """
 
     depth: Tensor
     geometry: Tensor
     context: Tensor
+    inter: TransferredMass | None = None
 
 
 class DepthBranch(nn.Module):
@@ -50,12 +55,17 @@ class DepthBranch(nn.Module):
         self.pyramid = AtrousPyramid(mid_channels, pyramid_channels)
         self.output = nn.Conv2d(mid_channels, num_bins, 1)
 
-    def forward(self, features: Tensor, shortcut: Tensor) -> Tensor:
-        """Map features [M, C, h, w] and shortcut [M, C_mid, h, w] to logits [M, D, h, w]."""
+    def forward(self, features: Tensor, shortcut: Tensor) -> tuple[Tensor, Tensor]:
+        """Map features [M, C, h, w] and shortcut [M, C_mid, h, w] to depth.
+
+        Returns:
+            logits [M, D, h, w], and the output of the pyramid [M, C_mid, h, w] that they are made from.
+        """
         x = self.blocks[0](features, shortcut)
         for block in self.blocks[1:]:
             x = block(x)
-        return self.output(self.pyramid(x))
+        x = self.pyramid(x)
+        return self.output(x), x
 
 
 @MODELS.register_module()
@@ -71,6 +81,10 @@ class CameraAwareDepthNet(nn.Module):
         stereo: config of a cost volume over the adjacent images; None = depth from one image.
         transfer: config of an occlusion-aware transfer that turns the depth distribution into lifting
             weights; None = pixels are lifted with the depth distribution.
+        inter: config of a transfer of mass to other image positions; None = pixels stay where they are.
+        geometry_fusion: config of a fusion of the lifting weights with those of past frames; None = no memory.
+        lidar_depth: lift pixels with a lidar return at its depth, in training and afterwards; the frames must
+            have `lidar_depth`.
         activation_checkpointing: recompute the branches in the backward pass, not keeping activations.
     """
 
@@ -83,6 +97,9 @@ class CameraAwareDepthNet(nn.Module):
         pyramid_channels: int,
         stereo: dict | None = None,
         transfer: dict | None = None,
+        inter: dict | None = None,
+        geometry_fusion: dict | None = None,
+        lidar_depth: bool = False,
         activation_checkpointing: bool = False,
     ) -> None:
         super().__init__()
@@ -110,34 +127,77 @@ class CameraAwareDepthNet(nn.Module):
         self.transfer = None
         if transfer is not None:
             self.transfer = MODELS.build(dict(transfer, in_channels=branch_channels, mid_channels=mid_channels))
+        self.inter = MODELS.build(dict(inter, in_channels=mid_channels)) if inter is not None else None
+        self.geometry_fusion = None
+        if geometry_fusion is not None:
+            self.geometry_fusion = MODELS.build(dict(geometry_fusion, depth_bins=depth_bins, in_channels=mid_channels))
+        self.lidar_depth = lidar_depth
 
-    def forward(self, features: ImageFeatures, frame: Frame, guidance: DepthGuidance | None = None) -> DepthEstimate:
+    def forward(
+        self,
+        features: ImageFeatures,
+        frame: Frame,
+        memory: Memory | None = None,
+        guidance: DepthGuidance | None = None,
+    ) -> tuple[DepthEstimate, Memory | None]:
         """Estimate the depth of a frame.
 
         Args:
             features: `levels[-1]` [B, N, C, h, w] is lifted; with stereo, `levels[0]` and `adjacent` are
                 matched.
-            frame: calibration, and the motion of the cameras since the adjacent images.
+            frame: calibration, the motion of the cameras since the adjacent images, and lidar depth where it
+                is an input.
+            memory: what the fusion of geometry remembers.
             guidance: lidar depth to mix into the lifted distribution while training; `depth` in the result is
                 the unmixed one.
+
+        Returns:
+            the estimate, and the memory for the next frame (None without fusion of geometry).
+
+        Raises:
+            ConfigError: the frame lacks the adjacent images or the lidar depth that the network takes.
         """
         level = features.levels[-1]
         batch = level.shape[:2]
         x = self._run(self.reduce, level.flatten(0, 1))
         camera = self.camera_norm(camera_vector(frame.rig).flatten(0, 1))
-        context = self.context_output(self.context_gate(x, camera))
-        x = self.depth_gate(x, camera)
+        context = self.context_output(self.context_gate(x, camera)).unflatten(0, batch)
+        gated = x = self.depth_gate(x, camera)
         if self.cost_volume is not None:
             x = torch.cat((x, self.cost_encoder(self._match(features, frame))), dim=1)
         shortcut = self.shortcut(x)
-        depth = self._run(self.depth_branch, x, shortcut).float().softmax(dim=1)
-        lifted = depth
-        if guidance is not None:
-            lifted = _mix(depth.unflatten(0, batch), guidance, self.depth_bins).flatten(0, 1)
-        geometry = lifted if self.transfer is None else self._run(self.transfer, x, shortcut, lifted)
-        return DepthEstimate(*(tensor.unflatten(0, batch) for tensor in (depth, geometry, context)))
+        logits, pyramid = self._run(self.depth_branch, x, shortcut)
+        depth = logits.float().softmax(dim=1).unflatten(0, batch)
+        lidar = self._lidar_bins(frame, level.shape[-1])
+        # With memory, lidar depth enters where past and present are mixed (spec/04 section 4.6).
+        geometry = self._known(depth, lidar if self.geometry_fusion is None else None, guidance)
+        if self.transfer is not None:
+            geometry = self._run(self.transfer, x, shortcut, geometry.flatten(0, 1)).unflatten(0, batch)
+        if self.geometry_fusion is not None:
+            geometry, memory = self.geometry_fusion(pyramid, geometry, frame, memory, lidar)
+        inter = self.inter(gated, geometry) if self.inter is not None else None
+        return DepthEstimate(depth, geometry, context, inter), memory
 
-    def _run(self, module: nn.Module, *inputs: Tensor) -> Tensor:
+    def _known(self, depth: Tensor, lidar: Tensor | None, guidance: DepthGuidance | None) -> Tensor:
+        """The distribution [B, N, D, h, w] with what lidar says about it."""
+        if guidance is not None:
+            depth = _mix(depth, guidance, self.depth_bins)
+        return depth if lidar is None else replace_by_lidar(depth, lidar)
+
+    def _lidar_bins(self, frame: Frame, width: int) -> Tensor | None:
+        """Bin of the closest lidar return of every feature pixel, [B, N, h, w] int64, -1 = none."""
+        if not self.lidar_depth:
+            return None
+        if frame.lidar_depth is None:
+            raise ConfigError(
+                "the depth network takes lidar depth as an input",
+                found="a frame without lidar depth",
+                fix="set `depth=dict(as_input=True)` in the data set of this loader, or `lidar_depth=False` in the "
+                "depth network",
+            )
+        return self.depth_bins.targets(frame.lidar_depth, frame.lidar_depth.shape[-1] // width)
+
+    def _run(self, module: nn.Module, *inputs: Tensor) -> Any:
         if self.activation_checkpointing:
             return run_checkpointed(module, module, *inputs)
         return module(*inputs)
@@ -175,6 +235,19 @@ def _mix(depth: Tensor, guidance: DepthGuidance, bins: DepthBins) -> Tensor:
         [B, N, D, h, w].
     """
     index = bins.targets(guidance.depth, guidance.depth.shape[-1] // depth.shape[-1])
-    truth = one_hot(index.clamp(min=0), bins.num).movedim(-1, 2).to(depth)
     rate = guidance.rate.to(depth).reshape(-1, 1, 1, 1, 1)
-    return torch.where((index >= 0)[:, :, None], rate * truth + (1 - rate) * depth, depth)
+    return torch.lerp(depth, replace_by_lidar(depth, index), rate)
+
+
+def replace_by_lidar(depth: Tensor, lidar: Tensor) -> Tensor:
+    """The distribution of pixels without a lidar return; all mass in its bin where there is one (spec/02).
+
+    Args:
+        depth: [B, N, D, h, w] distribution over depth bins.
+        lidar: [B, N, h, w] int64 bin of the lidar return, -1 = none.
+
+    Returns:
+        [B, N, D, h, w].
+    """
+    truth = one_hot(lidar.clamp(min=0), depth.shape[2]).movedim(-1, 2).to(depth)
+    return torch.where((lidar >= 0)[:, :, None], truth, depth)

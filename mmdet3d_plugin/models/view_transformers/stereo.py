@@ -21,6 +21,7 @@ Validity = Literal["projection", "zero_feature"]
 _PENALTY = 5.0
 _MIN_DEPTH = 1e-3
 _OUTSIDE = -2.0
+_CACHED = 1 << 20  # numbers; warping all 256 channels before comparing them takes twice as long on a CPU
 
 
 @MODELS.register_module()
@@ -105,10 +106,24 @@ class StereoCostVolume(nn.Module):
 
     def _cost(self, current: Tensor, adjacent: Tensor, position: Tensor) -> Tensor:
         """Matching cost [M, h, w] of features [M, C, h, w] with adjacent ones at `position` [M, h, w, 2]."""
-        warped = grid_sample(adjacent, position, align_corners=self.pixel_anchor == "corners")
-        outside = (position.abs() > 1).any(dim=-1)
-        invalid = outside if self.validity == "projection" else warped[:, -4] == 0
-        return warped.sub_(current).abs_().sum(dim=1) + _PENALTY * invalid
+
+        def warped(features: Tensor) -> Tensor:
+            return grid_sample(features, position, align_corners=self.pixel_anchor == "corners")
+
+        cost = sum(
+            warped(past).sub_(now).abs_().sum(dim=1)
+            for now, past in zip(*(x.split(_channels_at_once(x), dim=1) for x in (current, adjacent)))
+        )
+        if self.validity == "projection":
+            return cost + _PENALTY * (position.abs() > 1).any(dim=-1)
+        return cost + _PENALTY * (warped(adjacent[:, -4:-3])[:, 0] == 0)
+
+
+def _channels_at_once(features: Tensor) -> int:
+    """Channels of [M, C, h, w] to warp at a time: all on a GPU, as many as stay in the caches of a CPU."""
+    if features.device.type != "cpu":
+        return features.shape[1]
+    return max(1, _CACHED // features[:, 0].numel())
 
 
 def _project(scaled: Tensor, rig: CameraRig, adjacent_from_cam: Tensor) -> tuple[Tensor, Tensor]:

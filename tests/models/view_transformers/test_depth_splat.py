@@ -26,12 +26,12 @@ class KnownDepth(nn.Module):
         super().__init__()
         self.depth_bin = depth_bin
 
-    def forward(self, features, frame, guidance):
+    def forward(self, features, frame, memory, guidance):
         batch, cameras, _, h, w = features.levels[-1].shape
         depth = torch.zeros(batch, cameras, 5, h, w)
         depth[:, :, self.depth_bin] = 1
         context = torch.tensor([1.0, 2.0]).view(1, 1, 2, 1, 1).expand(batch, cameras, 2, h, w)
-        return DepthEstimate(depth, depth, context)
+        return DepthEstimate(depth, depth, context), memory
 
 
 def splat(lifting, depth_bin=2, grid=GRID, **arguments):
@@ -92,6 +92,16 @@ def test_scene_augmentation_moves_the_volume():
     flip = torch.diag(torch.tensor([1.0, -1.0, 1.0, 1.0]))
     frame.rig.grid_from_ego = flip[None]
     torch.testing.assert_close(lift(splat("HardPooling"), frame).volume.features, plain.flip(-2))
+
+
+def test_another_lifting_box_scales_positions_and_keeps_the_grid():
+    half = {"lower": (-4.0, -4.0, -1.0), "upper": (4.0, 4.0, 1.0)}
+    placed = lift(splat("HardPooling", lifting_box=half)).volume
+    expected = lift(splat("HardPooling", grid=dict(half, shape=GRID["shape"]))).volume
+    torch.testing.assert_close(placed.features, expected.features)
+    assert placed.features.sum() > 0
+    assert placed.grid.lower == GRID["lower"]
+    assert placed.grid.upper == GRID["upper"]
 
 
 def test_a_slab_is_a_birds_eye_view():

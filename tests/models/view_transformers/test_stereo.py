@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from mmdet3d_plugin.models.view_transformers import StereoCostVolume
+from mmdet3d_plugin.models.view_transformers import StereoCostVolume, stereo
 from mmdet3d_plugin.structures import CameraRig
 
 H, W, STRIDE, FOCAL = 32, 64, 4, 40.0
@@ -107,3 +107,13 @@ def test_image_augmentation_is_undone_and_redone():
     net = StereoCostVolume((1.0, 11.0, 1.0))
     found = net(current, current.roll(1, dims=-1), cropped, motion(x=0.8), (H, W))
     torch.testing.assert_close(found, plain, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_few_channels_at_a_time_cost_the_same(monkeypatch, published):
+    arguments = {"validity": "zero_feature", "pixel_anchor": "corners", "depth_anchor": "edge"} if published else {}
+    current, adjacent = texture(), texture(seed=1).sub_(0.6).relu_()  # half of it is silent
+    whole = volume(current, adjacent, motion(x=0.7, z=0.2), **arguments)
+    monkeypatch.setattr(stereo, "_CACHED", 3 * (H // STRIDE) * (W // STRIDE))
+    assert stereo._channels_at_once(current.flatten(0, 1)) == 3
+    torch.testing.assert_close(volume(current, adjacent, motion(x=0.7, z=0.2), **arguments), whole)
