@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -16,6 +15,10 @@ from .residual import ResidualStages
 class SpaceFusion(nn.Module):
     """Brings volumes of several resolutions to the finest one and fuses them (spec/05 section 5.5).
 
+    The published network interpolates all channels of the coarse volumes, concatenates them and applies a
+    convolution of width one. That convolution and the interpolation commute, so here every volume passes its share
+    of the kernel at its own resolution, and only the few output channels are interpolated and summed.
+
     Args:
         in_channels: channels of each volume, finest first.
         channels: channels of the output.
@@ -23,17 +26,22 @@ class SpaceFusion(nn.Module):
 
     def __init__(self, in_channels: Sequence[int], channels: int) -> None:
         super().__init__()
+        self.in_channels = tuple(in_channels)
         self.conv = nn.Conv3d(sum(in_channels), channels, 1, bias=False)
         self.norm = nn.BatchNorm3d(channels)
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, volumes: Sequence[Tensor]) -> Tensor:
         """Map [B, C_i, Z_i, Y_i, X_i], finest first, to [B, C, Z_0, Y_0, X_0]."""
-        size = volumes[0].shape[-3:]
-        coarse = (
-            functional.interpolate(v, size, mode="trilinear", align_corners=True).to(v.dtype) for v in volumes[1:]
+        finest, *coarse = (
+            functional.conv3d(volume, kernel)
+            for volume, kernel in zip(volumes, self.conv.weight.split(self.in_channels, dim=1))
         )
-        return self.relu(self.norm(self.conv(torch.cat((volumes[0], *coarse), dim=1))))
+        size = finest.shape[-3:]
+        for volume in coarse:
+            raised = functional.interpolate(volume, size, mode="trilinear", align_corners=True)
+            finest = finest + raised.to(volume.dtype)
+        return self.relu(self.norm(finest))
 
 
 @MODELS.register_module()

@@ -9,6 +9,7 @@ from torch.nn import functional
 from mmdet3d_plugin.errors import ConfigError
 from mmdet3d_plugin.models.volume_encoders import BevEncoder, ResidualStem2d, ResidualStem3d, VoxelEncoder3d
 from mmdet3d_plugin.models.volume_encoders.residual import ResidualBlock, ResidualStages
+from mmdet3d_plugin.models.volume_encoders.voxel_encoder import SpaceFusion
 from mmdet3d_plugin.structures import Volume, VoxelGrid
 
 BEV = VoxelGrid((-4.0, -3.0, -1.0), (4.0, 3.0, 3.0), (8, 12, 1))
@@ -53,6 +54,21 @@ def test_voxel_encoder_keeps_the_grid() -> None:
     assert out.grid == VOXELS
     out.features.sum().backward()
     assert source.features.grad.abs().sum() > 0
+
+
+def test_fusion_in_space_is_a_convolution_of_the_interpolated_concatenation() -> None:
+    fusion = SpaceFusion((4, 6, 8, 2), 5)
+    sizes = ((4, 12, 8), (2, 6, 4), (1, 3, 2), (1, 2, 1))
+    volumes = [torch.randn(2, c, *size, requires_grad=True) for c, size in zip((4, 6, 8, 2), sizes)]
+    raised = [functional.interpolate(v, sizes[0], mode="trilinear", align_corners=True) for v in volumes]
+    expected = functional.relu(fusion.norm(fusion.conv(torch.cat(raised, dim=1))))
+    found = fusion(volumes)
+    torch.testing.assert_close(found, expected)
+    inputs = (*volumes, fusion.conv.weight)
+    weights = torch.randn_like(found)
+    gradients = zip(torch.autograd.grad(found, inputs, weights), torch.autograd.grad(expected, inputs, weights))
+    for one, other in gradients:
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("stem", "grid"), [(ResidualStem2d, BEV), (ResidualStem3d, VOXELS)])
