@@ -6,7 +6,7 @@ from torch import nn
 
 from ..registry import MODELS
 from ..structures import Frame, OccOutput, TemporalState, VoxelGrid
-from .protocols import DepthGuidance
+from .protocols import Guidance
 
 
 @MODELS.register_module()
@@ -45,24 +45,26 @@ class OccupancyNetwork(nn.Module):
         return grid
 
     def forward(
-        self, frame: Frame, state: TemporalState, guidance: DepthGuidance | None = None
+        self, frame: Frame, state: TemporalState, guidance: Guidance | None = None
     ) -> tuple[OccOutput, TemporalState]:
         """Run one frame of B parallel streams.
 
         Args:
             frame: normalised float images, calibration and motion of the current key frame.
             state: what the stages remember; `TemporalState()` at the start of a stream.
-            guidance: ground-truth depth to mix into the lifting, training only.
+            guidance: ground truth for the view transformer and the head, training only.
 
         Returns:
             the output for this frame, and the state to pass with the next one (detached).
         """
+        guidance = guidance or Guidance()
         state = state.enter(frame.meta)
         features = self.image_encoder(frame)
-        lifted, memory = self.view_transformer(features, frame, state.get("view_transformer"), guidance)
+        lifted, memory = self.view_transformer(features, frame, state.get("view_transformer"), guidance.depth)
         state = state.with_memory("view_transformer", memory)
         volume = self.volume_stem(lifted.volume)
         volume, memory = self.temporal(volume, frame, state.get("temporal"))
         state = state.with_memory("temporal", memory)
-        prediction = self.head(self.volume_encoder(volume))
+        prediction, memory = self.head(self.volume_encoder(volume), frame, state.get("head"), guidance.flow)
+        state = state.with_memory("head", memory)
         return OccOutput(prediction, lifted.aux), state

@@ -11,17 +11,31 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..registry import MODELS
-from ..structures import Frame, OccBatch, OccLabels, OccOutput, OccTargets, TemporalState
-from .protocols import DepthGuidance
+from ..structures import Frame, OccBatch, OccLabels, OccOutput, OccTargets, StreamOrder, TemporalState
+from .protocols import DepthGuidance, FlowGuidance, Guidance
 
 Mode = Literal["loss", "predict", "tensor"]
 
 
 class ToDevice(BaseDataPreprocessor):
-    """Moves a batch to the device of the model; the engine calls it before every forward."""
+    """Moves a batch to the device of the model; the engine calls it before every forward.
+
+    Attributes:
+        orders: where it checks that frames follow each other, by stream.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.orders = {"training": StreamOrder(), "evaluation": StreamOrder()}
 
     def forward(self, data: OccBatch, training: bool = False) -> dict[str, OccBatch]:
-        """The arguments of `OccupancyModel.forward` on the device of the model."""
+        """The arguments of `OccupancyModel.forward` on the device of the model.
+
+        Raises:
+            StreamError: see :class:`StreamOrder`.
+        """
+        if len(data.frames) == 1:  # windows of frames overlap
+            self.orders["training" if training else "evaluation"].admit(data.frames[0])
         return {"batch": data.to(self.device, non_blocking=True)}
 
 
@@ -33,10 +47,13 @@ class ScheduledValues:
         use_history: False empties the memory of the temporal stage after every frame (spec 8.3).
         denoise_rate: share of lidar depth mixed into the lifted depth in training, 0..1 (spec 02, geometry
             denoising).
+        flow_denoise_rate: share of the ground truth in the matching of a flow head in training, 0..1 (spec 06
+            section 6.2).
     """
 
     use_history: bool = True
     denoise_rate: float = 0.0
+    flow_denoise_rate: float = 0.0
 
 
 @MODELS.register_module()
@@ -72,6 +89,7 @@ class OccupancyModel(BaseModel):
     def reset_stream(self) -> None:
         """Forget the current stream; the next frame starts a sequence whatever its meta data say."""
         self._streams[self._stream_name] = TemporalState()
+        self.data_preprocessor.orders[self._stream_name].forget()
 
     def stream_state_dict(self) -> dict[str, Any]:
         """State of the training stream for a checkpoint, plain dicts of tensors on the CPU."""
@@ -79,6 +97,7 @@ class OccupancyModel(BaseModel):
 
     def load_stream_state_dict(self, state: dict[str, Any], device: torch.device | str) -> None:
         """Continue the training stream of a checkpoint on `device`."""
+        self.data_preprocessor.orders["training"].forget()
         self._streams["training"] = TemporalState.from_state_dict(state).to(device)
 
     def forward(self, batch: OccBatch, mode: Mode = "tensor") -> dict[str, Tensor] | OccLabels | OccOutput:
@@ -90,6 +109,7 @@ class OccupancyModel(BaseModel):
 
         Raises:
             ConfigError: the batch holds several frames, targets are missing, or two losses share a name.
+            StreamError: the frame does not follow the one before, see :class:`StreamOrder`.
         """
         if len(batch.frames) != 1:
             raise ConfigError(
@@ -97,6 +117,7 @@ class OccupancyModel(BaseModel):
                 found=f"{len(batch.frames)} frames in a sample",
                 fix="set the data set to one frame per sample; history comes from the stream",
             )
+        self.data_preprocessor.orders[self._stream_name].check(batch.frames[0])
         frame = self.preprocessor(batch.frames[0])
         guidance = self._guidance(batch.targets) if self.training else None
         output = self._advance(frame, guidance)
@@ -108,21 +129,31 @@ class OccupancyModel(BaseModel):
             raise ConfigError("losses need targets", fix="give the training data set a label source")
         return self._losses(output, batch.targets)
 
-    def _advance(self, frame: Frame, guidance: DepthGuidance | None) -> OccOutput:
+    def _advance(self, frame: Frame, guidance: Guidance | None) -> OccOutput:
         output, state = self.network(frame, self.stream, guidance)
         if not self.schedule.use_history:
             state = state.with_memory("temporal", None)
         self._streams[self._stream_name] = state
         return output
 
-    def _guidance(self, targets: OccTargets | None) -> DepthGuidance | None:
-        """Lidar depth to mix into the lifting: all of it at rate 1, none (and no work) at rate 0."""
-        rate = self.schedule.denoise_rate
-        if rate <= 0.0:
-            return None
-        if targets is None or targets.depth is None:
-            raise ConfigError("geometry denoising needs depth maps", fix="load depth targets in the training data set")
-        return DepthGuidance(depth=targets.depth, rate=targets.depth.new_tensor(rate))
+    def _guidance(self, targets: OccTargets | None) -> Guidance:
+        """Ground truth to mix into the stages: all of it at rate 1, none (and no work) at rate 0."""
+        guidance = Guidance()
+        if self.schedule.denoise_rate > 0.0:
+            depth = self._target(targets, "depth", "geometry denoising needs depth maps")
+            guidance.depth = DepthGuidance(depth, depth.new_tensor(self.schedule.denoise_rate))
+        if self.schedule.flow_denoise_rate > 0.0:
+            occupancy = self._target(targets, "occupancy", "flow denoising needs occupancy labels")
+            rate = torch.full((), self.schedule.flow_denoise_rate, device=occupancy.device)
+            guidance.flow = FlowGuidance(occupancy, rate)
+        return guidance
+
+    @staticmethod
+    def _target(targets: OccTargets | None, name: str, problem: str) -> Tensor:
+        value: Tensor | None = getattr(targets, name, None)
+        if value is None:
+            raise ConfigError(problem, found=f"no {name} in the targets", fix="load it in the training data set")
+        return value
 
     def _losses(self, output: OccOutput, targets: OccTargets) -> dict[str, Tensor]:
         """All terms, computed in float32 also under autocast."""

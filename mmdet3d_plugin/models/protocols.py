@@ -52,6 +52,32 @@ class DepthGuidance(TensorRecord):
     rate: Tensor
 
 
+@dataclass
+class FlowGuidance(TensorRecord):
+    """Ground-truth occupancy whose motion is mixed into the matching of a flow head while training (spec/06 6.2).
+
+    Attributes:
+        occupancy: [B, Z, Y, X] uint8 label ids of the data set, 255 = ignored.
+        rate: share of the ground truth, 1 = all, 0 = none; [B] or scalar tensor.
+    """
+
+    occupancy: Tensor
+    rate: Tensor
+
+
+@dataclass
+class Guidance(TensorRecord):
+    """Ground truth that stages see in training; None = none.
+
+    Attributes:
+        depth: for the view transformer.
+        flow: for the head.
+    """
+
+    depth: DepthGuidance | None = None
+    flow: FlowGuidance | None = None
+
+
 class ImageEncoder(Protocol):
     """Images [B, N, 3, H, W] to feature levels [B, N, C, h, w]."""
 
@@ -85,9 +111,14 @@ class VolumeEncoder(Protocol):
 
 
 class OccHead(Protocol):
-    """A volume [B, C, Z, Y, X] to raw scores, and raw scores to labels of the data set."""
+    """A volume [B, C, Z, Y, X] to raw scores, and raw scores to labels of the data set.
 
-    def __call__(self, volume: Volume) -> OccPrediction: ...
+    The guidance is given in training only; heads that predict no motion need neither it nor a memory.
+    """
+
+    def __call__(
+        self, volume: Volume, frame: Frame, memory: Memory | None, guidance: FlowGuidance | None = None
+    ) -> tuple[OccPrediction, Memory | None]: ...
 
     def decode(self, prediction: OccPrediction) -> OccLabels: ...
 

@@ -19,11 +19,13 @@ class OccPrediction(TensorRecord):
         prototypes: [K, C] class queries in the space of the image context features, for heads that classify
             image features with the same queries; None otherwise. Not a batch: it is shared by all samples.
         flow: [B, 2, Z, Y, X] (v_x, v_y) in m/s, None for methods without flow.
+        flow_logits: [B, K, 2, Z, Y, X] scores of K velocities for each component of `flow`.
     """
 
     logits: Tensor
     prototypes: Tensor | None = field(default=None, metadata=SHARED)
     flow: Tensor | None = None
+    flow_logits: Tensor | None = None
 
 
 @dataclass

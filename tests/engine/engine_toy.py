@@ -133,8 +133,8 @@ class ToyNetwork(nn.Module):
         past = features.detach() if memory is None else memory.features
         past = torch.where((age > 0).view(-1, 1, 1, 1, 1), past, features.detach())
         features = features + self.mix(self.dropout(past))
-        if guidance is not None:
-            features = features * (1.0 + 0.01 * guidance.rate * guidance.depth.mean())
+        if guidance is not None and guidance.depth is not None:
+            features = features * (1.0 + 0.01 * guidance.depth.rate * guidance.depth.depth.mean())
         state = state.with_memory("temporal", ToyMemory(age + 1, features))
         return OccOutput(OccPrediction(self.classify(features))), state
 

@@ -9,7 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from mmdet3d_plugin.engine.hooks import DenoisingSchedule, HistorySchedule, LinearWarmUp, RampedEma, WarmUpCoolDown
+from mmdet3d_plugin.engine.hooks import (
+    DenoisingSchedule,
+    FlowDenoisingSchedule,
+    HistorySchedule,
+    LinearWarmUp,
+    RampedEma,
+    WarmUpCoolDown,
+)
 from mmdet3d_plugin.engine.plan import TrainPlan
 from mmdet3d_plugin.errors import ConfigError
 
@@ -56,6 +63,22 @@ def test_denoising_falls_as_a_cosine():
     assert schedule.rate(250) == pytest.approx((1 + math.sqrt(0.5)) / 2)
     assert schedule.rate(500) == pytest.approx(0.5)
     assert schedule.rate(1000) == schedule.rate(2000) == 0.0
+
+
+def test_flow_denoising_stays_at_one_before_it_falls():
+    """Iterations 16010 to 32020 of batches of 16 (spec 8.3)."""
+    schedule = FlowDenoisingSchedule(start=16010 * 16, end=32020 * 16)
+    assert [schedule.rate(n * 16) for n in (0, 8005, 16010)] == [1.0, 1.0, 1.0]
+    assert 1 - 1e-7 < schedule.rate(16011 * 16) < 1.0
+    assert schedule.rate(16010 * 24) == pytest.approx(0.5)
+    assert schedule.rate(32020 * 16) == schedule.rate(10**9) == 0.0
+    model = nn.Linear(1, 1)
+    model.schedule = SimpleNamespace(denoise_rate=0.25, flow_denoise_rate=0.0)
+    schedule.before_train_iter(SimpleNamespace(model=model, train_loop=SimpleNamespace(samples_seen=16010 * 24)), 0)
+    assert model.schedule.flow_denoise_rate == pytest.approx(0.5)
+    assert model.schedule.denoise_rate == 0.25
+    with pytest.raises(ConfigError, match="start < end"):
+        FlowDenoisingSchedule(start=10, end=10)
 
 
 class Tied(nn.Module):

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from mmdet3d_plugin.config import load_config
-from mmdet3d_plugin.models.protocols import DepthGuidance
+from mmdet3d_plugin.errors import StreamError
+from mmdet3d_plugin.models.protocols import DepthGuidance, Guidance
 from mmdet3d_plugin.parity import find_config, recipe
 from mmdet3d_plugin.registry import MODELS
 from mmdet3d_plugin.structures import TemporalState
@@ -70,13 +71,13 @@ def test_lanes_do_not_see_each_other(network):
 
 def test_another_number_of_lanes_needs_a_new_stream(network):
     _, state = run(network, [recipe.frame(0, SIZE, seed=1)])
-    with pytest.raises(ValueError, match="new stream"):
+    with pytest.raises(StreamError, match="another batch size"):
         network(recipe.frame(1, SIZE, seed=1, batch=2), state)
 
 
 def test_guidance_changes_the_volume_but_not_the_supervised_depth(network):
     frame = recipe.frame(0, SIZE, seed=1)
-    guidance = DepthGuidance(torch.full((1, 6, *SIZE), 5.5), torch.tensor(1.0))
+    guidance = Guidance(depth=DepthGuidance(torch.full((1, 6, *SIZE), 5.5), torch.tensor(1.0)))
     plain, _ = network(frame, TemporalState())
     guided, _ = network(frame, TemporalState(), guidance)
     torch.testing.assert_close(guided.aux.depth, plain.aux.depth)

@@ -105,10 +105,41 @@ class DenoisingSchedule(Hook):
 
     def rate(self, samples_seen: int) -> float:
         """(1 + cos(pi t)) / 2 with t = samples_seen / end in 0..1."""
-        if samples_seen >= self.end:
-            return 0.0
-        return 0.5 * (1.0 + math.cos(math.pi * samples_seen / self.end))
+        return _cosine_fall(samples_seen, 0, self.end)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
         """Set the share for the step to come."""
         unwrapped(runner.model).schedule.denoise_rate = self.rate(runner.train_loop.samples_seen)
+
+
+@HOOKS.register_module()
+class FlowDenoisingSchedule(Hook):
+    """Share of the true match in the matching of a flow head: 1 at first, then a cosine to 0 (spec 8.3).
+
+    Args:
+        start: training samples until which the share is 1.
+        end: training samples after which it is 0.
+
+    Raises:
+        ConfigError: `end` does not come after `start`.
+    """
+
+    def __init__(self, start: int, end: int):
+        if not 0 <= start < end:
+            raise ConfigError("FlowDenoisingSchedule", found=f"start={start}, end={end}", expected="0 <= start < end")
+        self.start, self.end = start, end
+
+    def rate(self, samples_seen: int) -> float:
+        """(1 + cos(pi t)) / 2 with t = (samples_seen - start) / (end - start) in 0..1."""
+        return _cosine_fall(samples_seen, self.start, self.end)
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
+        """Set the share for the step to come."""
+        unwrapped(runner.model).schedule.flow_denoise_rate = self.rate(runner.train_loop.samples_seen)
+
+
+def _cosine_fall(samples_seen: int, start: int, end: int) -> float:
+    """1 until `start`, 0 from `end` on, half a cosine between them."""
+    if samples_seen >= end:
+        return 0.0
+    return 0.5 * (1.0 + math.cos(math.pi * max(samples_seen - start, 0) / (end - start)))

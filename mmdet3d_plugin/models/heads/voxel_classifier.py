@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import nn
 
 from ...registry import MODELS
-from ...structures import ClassChannels, OccLabels, OccPrediction, Volume, label_space
+from ...structures import ClassChannels, Frame, Memory, OccLabels, OccPrediction, Volume, label_space
+from ..protocols import FlowGuidance
 
 
 @MODELS.register_module()
@@ -36,11 +37,14 @@ class VoxelClassifier(nn.Module):
             nn.Linear(hidden_channels, self.channels.num_channels),
         )
 
-    def forward(self, volume: Volume) -> OccPrediction:
-        """Score features [B, C, Z, Y, X]: logits [B, K, Z, Y, X] of a softmax over K class channels."""
+    def forward(
+        self, volume: Volume, frame: Frame, memory: Memory | None, guidance: FlowGuidance | None = None
+    ) -> tuple[OccPrediction, None]:
+        """Score features [B, C, Z, Y, X]: logits [B, K, Z, Y, X] of a softmax over K class channels; no memory."""
+        del frame, memory, guidance
         features = self.relu(self.conv(volume.features))
         logits = self.classifier(features.permute(0, 2, 3, 4, 1))
-        return OccPrediction(logits.permute(0, 4, 1, 2, 3))
+        return OccPrediction(logits.permute(0, 4, 1, 2, 3)), None
 
     def decode(self, prediction: OccPrediction) -> OccLabels:
         """The most likely label of every voxel, [B, Z, Y, X] uint8; void never wins."""

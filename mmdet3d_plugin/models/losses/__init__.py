@@ -1,6 +1,7 @@
 """Terms of the training loss; each returns named scalars."""
 
 from .depth import DepthBinaryCrossEntropy, DepthCrossEntropy
+from .flow import FlowLoss
 from .image_semantics import ImageSemanticsLoss
 from .lovasz import LovaszSoftmax
 from .mask import MaskCriterion, MaskLoss
@@ -10,6 +11,7 @@ from .voxel import VoxelCrossEntropy
 __all__ = [
     "DepthBinaryCrossEntropy",
     "DepthCrossEntropy",
+    "FlowLoss",
     "ImageSemanticsLoss",
     "LovaszSoftmax",
     "MaskCriterion",

@@ -22,7 +22,8 @@ def heads(void: bool) -> list[nn.Module]:
 def test_one_logit_per_class_and_gradients_everywhere(void: bool, index: int) -> None:
     head = heads(void)[index]
     volume = Volume(torch.randn(2, 5, *GRID.zyx), GRID)
-    prediction = head(volume)
+    prediction, memory = head(volume, None, None)
+    assert memory is None
     assert prediction.logits.shape == (2, 18 + void, *GRID.zyx)
     total = prediction.logits.square().sum()
     if prediction.prototypes is not None:
@@ -54,7 +55,7 @@ def test_decode_without_void(index: int) -> None:
 def test_mask_logit_is_the_product_of_prototype_and_voxel() -> None:
     head = heads(False)[1]
     features = torch.randn(1, 5, *GRID.zyx)
-    logits = head(Volume(features, GRID)).logits
+    logits = head(Volume(features, GRID), None, None)[0].logits
     prototypes = head.voxel_embedding(head.norm(head.queries))
     expected = prototypes[3] @ features[0, :, 1, 2, 0]
     torch.testing.assert_close(logits[0, 3, 1, 2, 0], expected)
@@ -65,10 +66,10 @@ def test_classifier_works_voxel_by_voxel_after_its_convolution() -> None:
     features = torch.randn(1, 5, *GRID.zyx)
     hidden = torch.relu(head.conv(features))
     expected = head.classifier(hidden[0, :, 1, 2, 3])
-    torch.testing.assert_close(head(Volume(features, GRID)).logits[0, :, 1, 2, 3], expected)
+    torch.testing.assert_close(head(Volume(features, GRID), None, None)[0].logits[0, :, 1, 2, 3], expected)
 
 
 def test_without_context_there_is_no_image_branch() -> None:
     head = PrototypeMaskHead(5, None)
-    assert head(Volume(torch.randn(1, 5, *GRID.zyx), GRID)).prototypes is None
+    assert head(Volume(torch.randn(1, 5, *GRID.zyx), GRID), None, None)[0].prototypes is None
     assert not any("image" in name for name, _ in head.named_parameters())

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from scipy.stats import chi2
 from torch import Tensor
 from torch.nn import functional
 
@@ -131,6 +132,18 @@ def test_rare_classes_are_drawn_more_often() -> None:
     assert uniform.item() == pytest.approx(0.5, abs=0.08)
 
 
+@pytest.mark.parametrize("visible", [1, 30, 90, 130])
+def test_points_of_a_loss_are_never_ignored_ones(visible: int) -> None:
+    """Importance candidates and the uniform rest, with fewer labelled voxels than either asks for (spec/99 A21)."""
+    labels = torch.full((400,), IGNORE)
+    labels[torch.randperm(400)[:visible]] = torch.randint(0, 5, (visible,))
+    logits = torch.randn(5, 400)
+    for _ in range(20):
+        points = select_points(logits, torch.arange(5), labels, torch.rand(18) + 0.1, 100, IGNORE, PointSampler())
+        assert points.shape[0] == 5
+        assert (labels[points] != IGNORE).all()
+
+
 @pytest.mark.parametrize("void", [False, True])
 def test_loss_term_reads_labels_of_the_data_set(void: bool) -> None:
     term = MaskLoss(num_points=500, void_channel=void, weight=2.0)
@@ -177,6 +190,36 @@ class TestPointSampler:
         weights = torch.zeros(100)
         weights[[3, 50, 99]] = 1.0
         assert self.draw(weights, 2, 10).sort(dim=1).values.tolist() == [[3, 50, 99]] * 2
+
+    def test_frequencies_follow_the_weights(self) -> None:
+        """Chi-square of 60 000 first draws over cells whose weights span three decades, some of them zero."""
+        weights = torch.logspace(-1, 2, 40)
+        weights[::5] = 0.0
+        draws, positive = 60000, weights > 0
+        found = torch.cat([self.draw(weights, 6000, 1).flatten() for _ in range(10)]).bincount(minlength=40)
+        assert not found[~positive].any()
+        expected = (draws * weights / weights.sum())[positive]
+        statistic = ((found[positive] - expected) ** 2 / expected).sum().item()
+        assert statistic < chi2.isf(1e-4, df=int(positive.sum()) - 1)
+
+    def test_inclusion_without_replacement_is_that_of_multinomial(self) -> None:
+        """How often each cell is among 3 of 6: the same law as successive draws, measured against torch's own."""
+        weights, rows = torch.tensor([1.0, 2.0, 3.0, 4.0, 8.0, 16.0]), 40000
+        ours = self.draw(weights, rows, 3).flatten().bincount(minlength=6) / rows
+        theirs = torch.multinomial(weights.expand(rows, -1), 3).flatten().bincount(minlength=6) / rows
+        deviation = (2 * theirs * (1 - theirs) / rows).sqrt()
+        assert ((ours - theirs).abs() < 4.5 * deviation).all()
+
+    @pytest.mark.parametrize("kept", [1, 3, 9])
+    def test_never_draws_ignored_cells_where_the_published_sampler_does(self, kept: int) -> None:
+        """spec/99 A21: drawing more cells than have a positive weight, multinomial takes others without a word."""
+        weights = torch.zeros(50)
+        weights[torch.randperm(50)[:kept]] = torch.rand(kept) + 0.1
+        published = torch.multinomial(weights.expand(20, -1), 12)
+        assert (weights[published] == 0).any()
+        ours = self.draw(weights, 20, 12)
+        assert ours.shape == (20, kept)
+        assert (weights[ours] > 0).all()
 
     def test_rows_are_independent(self) -> None:
         first, second = self.draw(torch.ones(1000), 2, 100)
