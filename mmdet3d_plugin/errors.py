@@ -39,6 +39,10 @@ class CheckpointError(OccStudioError):
     """A checkpoint cannot be read or belongs to another model."""
 
 
+class StreamError(OccStudioError):
+    """Frames of a stream do not follow each other, or what is remembered of it does not fit."""
+
+
 class EvaluationError(OccStudioError):
     """Predictions and ground truth cannot be scored against each other as they are."""
 

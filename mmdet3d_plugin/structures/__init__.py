@@ -19,6 +19,7 @@ from .labels import (
 from .memory import Memory, TemporalState
 from .prediction import OccLabels, OccOutput, OccPrediction
 from .record import TensorRecord
+from .stream import StreamOrder
 from .targets import OccBatch, OccTargets
 from .volume import DepthAux, Lifted, Volume
 
@@ -45,6 +46,7 @@ __all__ = [
     "OccPrediction",
     "OccTargets",
     "PastImages",
+    "StreamOrder",
     "TemporalState",
     "TensorRecord",
     "Volume",

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from mmdet3d_plugin.errors import StreamError
 from mmdet3d_plugin.structures import FrameMeta, Memory, TemporalState
 
 
@@ -17,6 +18,12 @@ from mmdet3d_plugin.structures import FrameMeta, Memory, TemporalState
 class TrailMemory(Memory):
     features: Tensor
     note: Tensor | None = None
+
+
+@dataclass
+class TwoPartMemory(Memory):
+    part: TrailMemory
+    other: TrailMemory | None = None
 
 
 def meta(starts: list[bool]) -> FrameMeta:
@@ -48,7 +55,7 @@ def test_enter_clears_the_lanes_that_start_and_no_others(starts):
 
 def test_another_number_of_lanes_is_refused():
     state = TemporalState({"temporal": memory(3)})
-    with pytest.raises(ValueError, match=r"'temporal' holds 3 lanes, the frame has 2"):
+    with pytest.raises(StreamError, match=r"(?s)'temporal' is of another batch size.*3 lanes, images of 2"):
         state.enter(meta([False, False]))
 
 
@@ -81,3 +88,21 @@ def test_round_trip_through_a_file(tmp_path):
         assert torch.equal(restored.age, original.age)
         assert torch.equal(restored.features, original.features)
         assert restored.note is None
+
+
+def test_a_field_of_another_shape_is_named_with_both_shapes():
+    memory(3).require_shape("features", (3, 2), "Toy")
+    with pytest.raises(StreamError, match=r"(?s)memory of Toy.*`features`.*\(3, 2\).*\(3, 4\)"):
+        memory(3).require_shape("features", (3, 4), "Toy")
+
+
+def test_memories_inside_of_a_memory_are_cleared_and_restored_with_it(tmp_path):
+    state = TemporalState({"temporal": TwoPartMemory(torch.tensor([4, 4]), memory(2))}).enter(meta([False, True]))
+    assert state.get("temporal").age.tolist() == [4, 0]
+    assert state.get("temporal").part.age.tolist() == [5, 0]
+    torch.save(state.state_dict(), tmp_path / "state.pth")
+    restored = TemporalState.from_state_dict(torch.load(tmp_path / "state.pth", weights_only=True)).get("temporal")
+    assert type(restored) is TwoPartMemory
+    assert type(restored.part) is TrailMemory
+    assert torch.equal(restored.part.features, state.get("temporal").part.features)
+    assert restored.other is None

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...geometry.warp import warp_index_matrix, warp_volume
+from ...geometry.warp import sample_volume, warp_index_matrix, warp_locations, warp_volume
 from ...registry import MODELS
 from ...structures import Frame, Memory, Volume, VoxelGrid
 from ...structures.grid import Anchor
 from ..layers.checkpointing import run_checkpointed
+from .pointwise import folded, pointwise
 
 KEY_FRAME_INTERVAL = 0.5  # seconds between key frames, as the published weights count time
 
@@ -31,6 +32,24 @@ class HistoryMemory(Memory):
     features: Tensor
     frame_ages: Tensor
     grid_from_ego: Tensor
+
+
+@dataclass
+class _Past:
+    """What a frame starts from.
+
+    Attributes:
+        age: [B] of the memory.
+        features: [B, T * C, Z, Y, X] of the previous frames in the pose of the last one, or [B, C, Z, Y, X] where
+            nothing is remembered; lanes of age 0 are ignored.
+        frame_ages: [B, T] of the volumes, in key frames.
+        matrix: [B, 4, 4] index in `features` from index in the current volume.
+    """
+
+    age: Tensor
+    features: Tensor
+    frame_ages: Tensor
+    matrix: Tensor
 
 
 @MODELS.register_module()
@@ -80,42 +99,84 @@ class ConcatHistory(nn.Module):
 
         Returns:
             the fused volume, and the memory of this frame without gradient.
+
+        Raises:
+            ConfigError: the volume lies over another grid.
+            StreamError: the memory is of another one.
         """
         volume.grid.require_match(self.grid, "the lifted volume", "ConcatHistory")
         with torch.no_grad():
-            memory = self._recall(volume.features.detach(), frame, memory)
-        ages = functional.pad(memory.frame_ages, (1, 0))
-        window = torch.cat((volume.features, memory.features), dim=1)
-        if self.activation_checkpointing:
-            fused = run_checkpointed(self, self._fuse, window, ages)
+            past = self._recall(volume.features.detach(), frame, memory)
+        if self.training or torch.is_grad_enabled():
+            fused, remembered = self._fuse_at_once(volume.features, past)
         else:
-            fused = self._fuse(window, ages)
-        remembered = HistoryMemory(
-            age=memory.age + 1,
-            features=window[:, : memory.features.shape[1]].detach(),
-            frame_ages=ages[:, : self.num_frames],
-            grid_from_ego=frame.rig.grid_from_ego,
-        )
-        return Volume(fused, volume.grid), remembered
+            fused, remembered = self._fuse_one_by_one(volume.features, past)
+        ages = functional.pad(past.frame_ages, (1, 0))[:, : self.num_frames]
+        return Volume(fused, volume.grid), HistoryMemory(past.age + 1, remembered, ages, frame.rig.grid_from_ego)
 
-    def _recall(self, current: Tensor, frame: Frame, memory: HistoryMemory | None) -> HistoryMemory:
-        """The past in the current pose, one frame older; copies of `current` where there is none."""
+    def _recall(self, current: Tensor, frame: Frame, memory: HistoryMemory | None) -> _Past:
+        """The past, one frame older and not moved yet; copies of `current` where there is none."""
         grid_from_ego = frame.rig.grid_from_ego
         if memory is None:
             age = torch.zeros_like(frame.meta.sequence_id)
             frame_ages = torch.zeros(len(age), self.num_frames, device=current.device)
             memory = HistoryMemory(age, current, frame_ages, grid_from_ego)
+        else:
+            batch, channels, *zyx = current.shape
+            memory.require_shape("features", (batch, self.num_frames * channels, *zyx), "ConcatHistory")
         fresh = memory.age == 0
         moved = fresh & ~frame.meta.starts_sequence if self.warp_initial_copies else torch.zeros_like(fresh)
-        remembered = memory.features.to(current.dtype).unflatten(1, (-1, current.shape[1]))
-        past = torch.where(fresh.view(-1, 1, 1, 1, 1, 1), current[:, None], remembered)
-        past = past.expand(-1, self.num_frames, -1, -1, -1, -1).flatten(1, 2)
         previous = torch.where(fresh[:, None, None], grid_from_ego, memory.grid_from_ego)
         resting = (fresh & ~moved)[:, None, None]
         motion = torch.where(resting, torch.eye(4).to(previous), frame.meta.prev_from_ego)
         matrix = warp_index_matrix(self.grid, previous, motion, grid_from_ego, self.anchor)
         ages = torch.where(fresh[:, None], moved[:, None].float(), memory.frame_ages + 1)
-        return HistoryMemory(memory.age, warp_volume(past, matrix), ages, grid_from_ego)
+        return _Past(memory.age, memory.features.to(current.dtype), ages, matrix)
+
+    def _fuse_at_once(self, current: Tensor, past: _Past) -> tuple[Tensor, Tensor]:
+        """Move the whole window and fuse it: for training, where the normalisation looks at all frames together.
+
+        Returns:
+            the fused features [B, C, Z, Y, X], and those to remember, [B, T * C, Z, Y, X].
+        """
+        with torch.no_grad():
+            remembered = past.features.unflatten(1, (-1, current.shape[1]))
+            fresh = (past.age == 0).view(-1, 1, 1, 1, 1, 1)
+            source = torch.where(fresh, current.detach()[:, None], remembered)
+            source = source.expand(-1, self.num_frames, -1, -1, -1, -1).flatten(1, 2)
+            moved = warp_volume(source, past.matrix)
+        window = torch.cat((current, moved), dim=1)
+        ages = functional.pad(past.frame_ages, (1, 0))
+        if self.activation_checkpointing:
+            fused = run_checkpointed(self, self._fuse, window, ages)
+        else:
+            fused = self._fuse(window, ages)
+        return fused, window[:, : moved.shape[1]].detach()
+
+    def _fuse_one_by_one(self, current: Tensor, past: _Past) -> tuple[Tensor, Tensor]:
+        """The same in evaluation, frame by frame: beside both memories only a few volumes exist at a time."""
+        channels = current.shape[1]
+        fresh = (past.age == 0).view(-1, 1, 1, 1, 1)
+        locations = warp_locations(past.matrix, self.grid.zyx)
+        timed_weight, timed_bias = folded(self.time_conv, self.time_norm)
+        fused_weight, fused_bias = folded(self.fuse_conv, self.fuse_norm)
+        seconds = KEY_FRAME_INTERVAL * functional.pad(past.frame_ages, (1, 0)).to(timed_bias)
+        remembered = current.new_empty(len(current), self.num_frames * channels, *current.shape[2:])
+        fused, moved = None, current
+        for number, weight in enumerate(fused_weight.split(channels, dim=1)):
+            if number:
+                copies = past.features.shape[1] == channels
+                source = past.features if copies else past.features[:, (number - 1) * channels : number * channels]
+                moved = sample_volume(torch.where(fresh, current, source), locations)
+            if number < self.num_frames:
+                remembered[:, number * channels : (number + 1) * channels] = moved
+            bias = timed_bias + seconds[:, number, None] * timed_weight[:, -1]
+            timed = functional.relu(pointwise(moved, timed_weight[:, :-1], bias), inplace=True)
+            share = pointwise(timed, weight)
+            # Not summed in half precision under autocast: one convolution over the window would not either.
+            fused = share.to(torch.promote_types(share.dtype, torch.float32)) if fused is None else fused.add_(share)
+        fused = fused.add_(fused_bias.view(-1, 1, 1, 1)).relu_()
+        return fused.to(share.dtype), remembered
 
     def _fuse(self, window: Tensor, ages: Tensor) -> Tensor:
         """Fuse [B, (T + 1) * C, Z, Y, X] with ages [B, T + 1] in key frames to [B, C, Z, Y, X]."""

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from mmdet3d_plugin.errors import ConfigError
+from mmdet3d_plugin.errors import ConfigError, StreamError
 from mmdet3d_plugin.models.temporal import ConcatHistory, NoFusion
 from mmdet3d_plugin.structures import CameraRig, Frame, FrameMeta, TemporalState, Volume, VoxelGrid
 
@@ -207,6 +207,12 @@ def test_memory_survives_a_checkpoint() -> None:
 def test_refuses_a_volume_over_another_grid() -> None:
     with pytest.raises(ConfigError, match="ConcatHistory"):
         make_stage(BEV)(Volume(features(VOXELS), VOXELS), make_frame(starts=(True,)), None)
+
+
+def test_refuses_a_memory_of_another_grid() -> None:
+    _, memory = make_stage(VOXELS)(Volume(features(VOXELS), VOXELS), make_frame(starts=(True,)), None)
+    with pytest.raises(StreamError, match="ConcatHistory"):
+        make_stage(BEV)(Volume(features(BEV), BEV), make_frame(), memory)
 
 
 def test_no_fusion_passes_on() -> None:
