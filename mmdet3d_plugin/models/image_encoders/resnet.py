@@ -11,6 +11,7 @@ from ...errors import ConfigError
 from ...registry import MODELS
 from ..layers.checkpointing import run_checkpointed
 from ..layers.residual import BasicBlock, Bottleneck
+from .stages import checked_stages
 
 _DEPTHS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int]]] = {
     18: (BasicBlock, (2, 2, 2, 2)),
@@ -41,10 +42,8 @@ class ResNet(nn.Module):
         super().__init__()
         if depth not in _DEPTHS:
             raise ConfigError("ResNet.depth", found=depth, expected=f"one of {sorted(_DEPTHS)}")
-        if list(out_stages) != sorted(set(out_stages)) or not set(out_stages) <= {0, 1, 2, 3} or not out_stages:
-            raise ConfigError("ResNet.out_stages", found=out_stages, expected="ascending stages out of 0, 1, 2, 3")
         block, counts = _DEPTHS[depth]
-        self.out_stages = tuple(out_stages)
+        self.out_stages = checked_stages("ResNet", out_stages)
         self.activation_checkpointing = activation_checkpointing
         self.conv1 = nn.Conv2d(3, base_channels, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(base_channels)
