@@ -58,11 +58,24 @@ def require_trained_on(meta: dict[str, Any], dataset: Any) -> None:
     Raises:
         ConfigError: it is another one; prints both.
     """
-    if meta.get("label_space") not in (None, dataset.label_space.name):
+    require_trained_on_space(meta, dataset.label_space.name)
+
+
+def require_trained_on_space(meta: dict[str, Any], label_space: str) -> None:
+    """Check that weights were trained on a label space.
+
+    Args:
+        meta: see :func:`require_trained_on`.
+        label_space: its name.
+
+    Raises:
+        ConfigError: it is another one; prints both.
+    """
+    if meta.get("label_space") not in (None, label_space):
         raise ConfigError(
             "the checkpoint was trained on other labels than those of the data set",
             found=meta["label_space"],
-            expected=dataset.label_space.name,
+            expected=label_space,
             fix=_SWITCH,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from mmengine.model import convert_sync_batchnorm
 from mmengine.runner import Runner
 from torch import nn
 
-from ..apis import build_model, load_checkpoint
+from ..apis import build_model
 from ..errors import CheckpointError, ConfigError, closest
+from ..models.checkpoints import require_source, start_from
 from ..models.occupancy_model import OccupancyModel
 from ..registry import HOOKS, OPTIMIZERS, SCOPE, check_arguments
 from . import checkpoint as ckpt
@@ -101,6 +103,8 @@ class OccRunner(Runner):
                 found=f"checkpoint {saved[-1].name}",
                 fix="continue it with --resume, or choose another WORK_DIR",
             )
+        if cfg.get("load_from") is not None and not saved:
+            require_source(cfg.load_from)
         super().__init__(
             model=dict(cfg.model),
             work_dir=str(work_dir),
@@ -232,7 +236,9 @@ class OccRunner(Runner):
         if self._resume:
             self._resume_from(ckpt.saved_checkpoints(Path(self.work_dir))[-1])
         elif self._load_from is not None:
-            load_checkpoint(unwrapped(self.model), self._load_from)
+            report = start_from(unwrapped(self.model), ckpt.resolve_checkpoint(self._load_from))
+            if report is not None:
+                self.logger.log(logging.INFO if report.is_complete else logging.WARNING, str(report))
 
     def _resume_from(self, path: Path) -> None:
         trainer = ckpt.load_file(path / ckpt.TRAINER)
