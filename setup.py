@@ -25,6 +25,7 @@ setup(
         "scipy>=1.11",
         "opencv-python-headless>=4.9",
         "pillow>=10.1",
+        "safetensors>=0.4.3",
         "einops>=0.7",
         "tqdm>=4.66",
         "platformdirs>=4",

@@ -33,10 +33,10 @@ def load_checkpoint(model: torch.nn.Module, path: str | Path) -> dict[str, Any]:
 
     Args:
         model: as :func:`build_model` returns it.
-        path: a .pth file, a directory of a checkpoint, or the work directory of a training.
+        path: a .pth or .safetensors file, a directory of a checkpoint, or the work directory of a training.
 
     Returns:
-        the meta data of the checkpoint.
+        the meta data of the checkpoint; of a converted file, its model card.
 
     Raises:
         CheckpointError: the file cannot be read or belongs to another model.
@@ -44,7 +44,7 @@ def load_checkpoint(model: torch.nn.Module, path: str | Path) -> dict[str, Any]:
     from .engine.checkpoint import resolve_checkpoint
     from .models.checkpoints import load_checkpoint as load
 
-    return load(model, resolve_checkpoint(path))
+    return load(model, resolve_checkpoint(path)).meta
 
 
 class OccupancyPredictor:
@@ -75,8 +75,11 @@ class OccupancyPredictor:
 
         Returns:
             occupancy [B, Z, Y, X] uint8 label ids and, where the model predicts it, flow in m/s.
+
+        Raises:
+            StreamError: frames are out of order, or a camera or a lane is missing that was there before.
         """
-        return self.model(OccBatch((frame.to(self.device),)), mode="predict")
+        return self.model.val_step(OccBatch((frame,)))
 
     def reset(self) -> None:
         """Forget the past of all lanes; needed when the number of lanes changes."""

@@ -96,7 +96,7 @@ def resolve_checkpoint(path: str | Path) -> Path:
             return candidate
     raise CheckpointError(
         f"no checkpoint at {path}",
-        expected=f"a .pth file, a directory with {MODEL}, or a work directory with one in latest/",
+        expected=f"a .pth or .safetensors file, a directory with {MODEL}, or a work directory with one in latest/",
     )
 
 
@@ -181,12 +181,17 @@ def load_own_state(checkpoint: Path, processes: int) -> dict[str, Any]:
     if processes == distributed.world_size():
         return load_file(checkpoint / f"rank_{distributed.rank()}.pth")
     streams = [load_file(checkpoint / f"rank_{i}.pth")["stream"] for i in range(processes)]
-    stream: dict[str, dict[str, Any]] = {}
-    for stage, first in streams[0].items():
-        fields = {key: [s[stage][key] for s in streams] for key in first if key != "kind"}
-        mine = {k: torch.cat(v).chunk(distributed.world_size())[distributed.rank()] for k, v in fields.items()}
-        stream[stage] = {"kind": first["kind"], **mine}
-    return {"rng": None, "stream": stream}
+    return {"rng": None, "stream": {stage: _dealt([s[stage] for s in streams]) for stage in streams[0]}}
+
+
+def _dealt(values: list[Any]) -> Any:
+    """The lanes of this process, given what every process of the saved run remembered; None where it was nothing."""
+    first = values[0]
+    if isinstance(first, dict):
+        return {key: _dealt([value[key] for value in values]) for key in first}
+    if isinstance(first, torch.Tensor):
+        return torch.cat(values).chunk(distributed.world_size())[distributed.rank()]
+    return first  # the name of a class, or nothing
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

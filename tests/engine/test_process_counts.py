@@ -133,7 +133,7 @@ def test_weights_of_process_0_count(cfg, checkpoint, tmp_path):
     ("extra", "message"),
     [
         ((0, 1), "2 samples were scored more than once\n  found:    token000, token001"),
-        ((17, 17), "sample token017 was scored already"),
+        ((17, 17), "frame token017 is not later than frame token017 before it in its sequence"),
         (None, "6 missing: token012, token013, token014, token015, token016 and 1 more"),
     ],
 )
