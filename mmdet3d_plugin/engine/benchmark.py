@@ -21,13 +21,11 @@ from ..config import load_config
 from ..datasets.samplers import SceneShardSampler
 from ..errors import DataError
 from ..models.occupancy_model import OccupancyModel
-from ..structures import OccBatch
+from ..structures import OccBatch, OccLabels
 from .environment import describe_environment
-from .example import example_frame, image_shape
+from .example import example_stream, image_shape
 from .hooks.training_log import peak_memory_mib
 from .loaders import build_dataset, build_loader, checked
-
-_EXAMPLES = 4  # different frames, played round and round
 
 
 def benchmark(
@@ -60,14 +58,15 @@ def benchmark(
     if where.type == "cuda":
         torch.cuda.reset_peak_memory_stats(where)
     shape = image_shape(cfg)
-    batches = [OccBatch((example_frame(cfg, n, shape).to(where),)) for n in range(_EXAMPLES + 1)]
+    stream = example_stream(cfg, shape, where)
+    first = next(stream)
 
     def play(count: int) -> list[float]:
-        """Latencies of `count` frames; the examples after the first repeat, so that the stream never restarts."""
-        return [_timed(model, batches[1 + n % _EXAMPLES], where) for n in range(count)]
+        """Latencies of the next `count` frames of a stream that never restarts."""
+        return [timed(model, OccBatch((next(stream),)), where)[0] for _ in range(count)]
 
     with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16, enabled=amp):
-        model(batches[0], mode="predict")
+        model(OccBatch((first,)), mode="predict")
         play(max(warm_up - 1, 0))
         latencies = play(frames)
         with _stage_clock(model, where) as stages:
@@ -82,7 +81,7 @@ def benchmark(
         "torch": environment["libraries"]["torch"],
         "git": environment["git"],
         "batch_size": 1,
-        "images": [6, *shape],
+        "images": [first.images.shape[1], *shape],
         "warm_up": warm_up,
         "frames": frames,
         "without_loading": _summary(latencies),
@@ -92,12 +91,13 @@ def benchmark(
     }
 
 
-def _timed(model: OccupancyModel, batch: OccBatch, device: torch.device) -> float:
+def timed(model: OccupancyModel, batch: OccBatch, device: torch.device) -> tuple[float, OccLabels]:
+    """Seconds that one frame takes, and its labels on the device."""
     started = time.perf_counter()
-    model(batch, mode="predict")
+    labels = model(batch, mode="predict")
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter() - started
+    return time.perf_counter() - started, labels
 
 
 def _summary(seconds: Sequence[float]) -> dict[str, float]:
@@ -155,19 +155,29 @@ def _with_loading(cfg: Config, model: OccupancyModel, frames: int, warm_up: int)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of tools/analysis_tools/benchmark.py."""
-    parser = argparse.ArgumentParser(description="Measure the speed of a model; works on random weights without data")
-    parser.add_argument("config")
+    parser = argparse.ArgumentParser(description="Measure the speed of models; works on random weights without data")
+    parser.add_argument("config", nargs="?", help="one config: prints JSON with the time of every stage")
     parser.add_argument("checkpoint", nargs="?")
+    parser.add_argument("--table", nargs="+", metavar="CONFIG", help="several configs: prints a table (Markdown)")
+    parser.add_argument("--all", action="store_true", help="a table of every published config")
+    parser.add_argument("--golden", type=Path, help="folder of golden figures: use their weights in the table")
     parser.add_argument("--frames", type=int, default=50, help="measured frames")
     parser.add_argument("--warm-up", type=int, default=10, help="frames before them")
-    parser.add_argument("--amp", action="store_true", help="run in bfloat16")
+    parser.add_argument("--amp", action="store_true", help="run in bfloat16 (the table has both)")
     parser.add_argument("--device", help="for example cuda:1 or cpu")
-    parser.add_argument("--out", type=Path, help="also write the JSON to a file")
+    parser.add_argument("--out", type=Path, help="also write the JSON or the table to a file")
     options = parser.parse_args(arguments)
+    if not (options.config or options.table or options.all):
+        parser.error("name a config, or several with --table, or give --all")
     return guard(lambda: _run(options))
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> int | None:
+    if options.table or options.all:
+        from .benchmark_table import write_table
+
+        configs = options.table or []
+        return write_table(configs, options.out, options.frames, options.warm_up, options.device, options.golden)
     result = benchmark(
         load_config(options.config),
         options.checkpoint,
@@ -180,3 +190,4 @@ def _run(options: argparse.Namespace) -> None:
     sys.stdout.write(text)
     if options.out is not None:
         options.out.write_text(text)
+    return None
