@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from ..errors import DataError, OccStudioError
+from ..errors import OccStudioError
 from .forward import Comparison, compare_forward
 from .losses import compare_losses
-from .model import CONFIGS
+from .members import published_stems
+from .processes import run_each
+from .results import Recorder
 
 _HEADER = f"{'frame':>5}  {'max error':>10} {'mean error':>10} {'gate':>9}        stage"
 
@@ -26,34 +29,15 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # too coarse for the gates
     console = Console(highlight=False, soft_wrap=True)
-    missed = total = 0
     try:
-        stems = shipped_stems(options.golden) if options.all else [Path(s).stem for s in options.config]
-        for title, comparisons in _runs(options, stems):
-            console.print(f"[bold]{title}[/]\n{_HEADER}")
-            for comparison in comparisons:
-                console.print(_line(comparison))
-                total += 1
-                missed += not comparison.passed
+        if options.all:
+            return _run_all(options, console)
+        if options.out is not None:
+            return _record(options)
+        return _print_each(options, console)
     except OccStudioError as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), markup=False)
         return 2
-    colour = "red" if missed else "green"
-    console.print(f"[{colour}]{total - missed} of {total} comparisons pass their gate[/]")
-    return 1 if missed or not total else 0
-
-
-def shipped_stems(golden: Path) -> list[str]:
-    """Names of the configs that have golden figures, sorted.
-
-    Raises:
-        DataError: there are none.
-    """
-    configs = {path.stem for path in CONFIGS.glob("[!_]*/*.py")}
-    stems = sorted(configs & {path.stem for path in (golden / "forward").glob("*.json")})
-    if not stems:
-        raise DataError(f"no golden figures in {golden}", expected="forward/STEM.json for a shipped config STEM")
-    return stems
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,18 +48,48 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("golden", type=Path, help="directory with manifests/, forward/ and losses/")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--config", nargs="+", metavar="STEM", help="names of published configs")
-    which.add_argument("--all", action="store_true", help="every shipped config, forward passes and losses")
+    which.add_argument(
+        "--all", action="store_true", help="every published config in a process of its own, forward passes and losses"
+    )
     parser.add_argument("--losses", action="store_true", help="losses and gradients of training instead")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write FOLDER/STEM.json, forward passes and losses")
     parser.add_argument("--device", default="cpu", help="where to run (default: cpu)")
     return parser
 
 
-def _runs(options: argparse.Namespace, stems: list[str]) -> Iterator[tuple[str, Iterator[Comparison]]]:
+def _run_all(options: argparse.Namespace, console: Console) -> int:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.out or Path(scratch)
+        return 0 if run_each(published_stems(options.golden), options.golden, folder, options.device, console) else 1
+
+
+def _record(options: argparse.Namespace) -> int:
+    """Write the results of configs to files; a config that fails does not hide the others."""
+    results = [Recorder(Path(stem).stem, options.golden, options.device).run() for stem in options.config]
+    for result in results:
+        result.write(options.out)
+    return 0 if all(result.passed for result in results) else 1
+
+
+def _print_each(options: argparse.Namespace, console: Console) -> int:
+    missed = total = 0
+    for title, comparisons in _runs(options, [Path(stem).stem for stem in options.config]):
+        console.print(f"[bold]{title}[/]\n{_HEADER}")
+        for comparison in comparisons:
+            console.print(_line(comparison))
+            total += 1
+            missed += not comparison.passed
+    colour = "red" if missed else "green"
+    console.print(f"[{colour}]{total - missed} of {total} comparisons pass their gate[/]")
+    return 1 if missed or not total else 0
+
+
+def _runs(options: argparse.Namespace, stems: Iterable[str]) -> Iterator[tuple[str, Iterator[Comparison]]]:
     for stem in stems:
-        if options.all or not options.losses:
-            yield f"{stem}: forward", compare_forward(stem, options.golden, options.device)
-        if options.losses or (options.all and (options.golden / "losses" / f"{stem}.json").is_file()):
+        if options.losses:
             yield f"{stem}: losses and gradients", compare_losses(stem, options.golden, options.device)
+        else:
+            yield f"{stem}: forward", compare_forward(stem, options.golden, options.device)
 
 
 def _line(comparison: Comparison) -> str:
@@ -87,3 +101,7 @@ def _line(comparison: Comparison) -> str:
         figures = f"{comparison.worst:10.2e} {comparison.mean:10.2e} {gate_text:>9}"
     verdict = "[green]ok  [/]" if comparison.passed else "[red]MISS[/]"
     return f"{comparison.frame:>5}  {figures}  {verdict}  {comparison.stage}"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -10,17 +10,24 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..config import load_config
 from ..errors import EvaluationError
-from ..structures import OccPrediction, TemporalState
+from ..structures import Frame, OccPrediction, TemporalState
 from . import recipe
-from .model import build_parity_model, read_golden
+from .members import figures_of
+from .model import build_parity_model, find_config, read_golden
+from .recipe import Inputs
 from .stages import captured
+
+Array = NDArray[Any]
 
 TIGHT, LOOSE, FIRST_STEREO = 1e-4, 5e-3, 1e-2
 LABELS = 0.9999
 _TIGHT_STAGES = ("img_neck_out", "depthnet_context")
+_FLOW = "flow_final"
+_DECODED = {_FLOW}  # figures of decoded labels, not of a module
 _CHAOTIC = ("stereo_cost_volume", "depthnet_depth_pred")  # on the first frame, golden/README
 
 
@@ -51,6 +58,8 @@ class Comparison:
 def compare_forward(stem: str, golden: Path, device: str = "cpu") -> Iterator[Comparison]:
     """Run the frames of a golden file in order and compare every stage it names, frame by frame.
 
+    The figures are those of `figures_of` the config.
+
     Args:
         stem: name of the published config.
         golden: directory of the golden figures.
@@ -60,26 +69,56 @@ def compare_forward(stem: str, golden: Path, device: str = "cpu") -> Iterator[Co
         DataError: a golden file is missing.
         EvaluationError: a tensor has another shape than the golden one.
     """
-    facts = read_golden(golden / "forward" / f"{stem}.json")
+    figures = figures_of(stem, golden) or stem
+    facts = read_golden(golden / "forward" / f"{figures}.json")
+    inputs = Inputs.of_config(load_config(find_config(stem)), facts["seed"])
+    if inputs.image_size != tuple(facts["input_size"]):
+        raise EvaluationError(
+            f"the config {stem} has images of another size than the golden figures",
+            found=inputs.image_size,
+            expected=tuple(facts["input_size"]),
+        )
     model = build_parity_model(stem, golden, facts["seed"]).to(device)
     state = TemporalState()
-    with np.load(golden / "forward" / f"{stem}.npz") as values:
+    with np.load(golden / "forward" / f"{figures}.npz") as values:
         for entry in facts["frames"]:
-            t, tensors = entry["t"], entry["tensors"]
-            frame = recipe.frame(t, tuple(facts["input_size"]), facts["seed"]).to(device)
-            with torch.inference_mode(), captured(model.network, tensors) as ours:
-                output, state = model.network(frame, state)
-                labels = model.network.head.decode(output.prediction).occupancy
-            for name, fact in tensors.items():
-                error = _error(name, ours[name], values[f"f{t}/{name}"], fact["shape"]) / fact["std"]
-                yield Comparison(t, name, *_summary(error), _gate(name, t, tensors))
-            error = _logit_error(output.prediction, values[f"f{t}/logits"], entry["logits"])
-            yield Comparison(t, "logits", *_summary(error), _gate("logits", t, tensors))
-            differ = float(np.mean(labels[0].permute(2, 1, 0).cpu().numpy() != values[f"f{t}/labels"]))
-            yield Comparison(t, "labels", differ, differ, 1 - LABELS)
+            t = entry["t"]
+            theirs = {name.partition("/")[2]: values[name] for name in values if name.startswith(f"f{t}/")}
+            frame = inputs.frame(t).to(device)
+            state, comparisons = _compare_frame(model.network, frame, state, entry, theirs)
+            yield from comparisons
 
 
-def _summary(error: NDArray[Any]) -> tuple[float, float]:
+def _compare_frame(
+    network: nn.Module, frame: Frame, state: TemporalState, entry: Mapping[str, Any], theirs: Mapping[str, Array]
+) -> tuple[TemporalState, list[Comparison]]:
+    """The state after a frame, and every tensor of it against the golden figures."""
+    t, tensors = entry["t"], entry["tensors"]
+
+    def keep(name: str, ours: Tensor) -> Array:
+        return _error(name, ours, theirs[name], tensors[name]["shape"])
+
+    with torch.inference_mode():
+        with captured(network, tensors.keys() - _DECODED, keep) as errors:
+            output, state = network(frame, state)
+        labels = network.head.decode(output.prediction)
+    if _FLOW in tensors:
+        errors[_FLOW] = _flow_error(labels.flow, theirs[_FLOW], tensors[_FLOW]["shape"])
+    comparisons = [
+        Comparison(t, name, *_summary(errors[name] / fact["std"]), _gate(name, t, tensors))
+        for name, fact in tensors.items()
+    ]
+    error = _logit_error(output.prediction, theirs["logits"], entry["logits"])
+    comparisons.append(Comparison(t, "logits", *_summary(error), _gate("logits", t, tensors)))
+    occupancy = labels.occupancy[0].permute(2, 1, 0).cpu().numpy()
+    if occupancy.shape != theirs["labels"].shape:
+        raise EvaluationError("the labels have another shape", found=occupancy.shape, expected=theirs["labels"].shape)
+    differ = float(np.mean(occupancy != theirs["labels"]))
+    comparisons.append(Comparison(t, "labels", differ, differ, 1 - LABELS))
+    return state, comparisons
+
+
+def _summary(error: Array) -> tuple[float, float]:
     return float(error.max()), float(error.mean())
 
 
@@ -92,12 +131,18 @@ def _gate(name: str, t: int, tensors: Mapping[str, Any]) -> float | None:
     return LOOSE
 
 
-def _error(name: str, ours: Tensor, theirs: NDArray[Any], shape: list[int]) -> NDArray[Any]:
+def _error(name: str, ours: Tensor, theirs: Array, shape: Sequence[int]) -> Array:
     """Absolute error at the sampled positions."""
     if ours.numel() != np.prod(shape) or _trailing(ours.shape) != _trailing(shape):
         raise EvaluationError(f"stage {name} has another shape", found=tuple(ours.shape), expected=tuple(shape))
     positions = recipe.sample_positions(name, ours.numel(), len(theirs))
-    return np.abs(ours.flatten().cpu().numpy()[positions] - theirs)
+    return np.abs(_taken(ours, positions) - theirs)
+
+
+def _taken(tensor: Tensor, positions: NDArray[np.int64]) -> Array:
+    """Elements at flat positions. A view of a large volume is not copied, which would take gigabytes."""
+    index = np.unravel_index(positions, tuple(tensor.shape))
+    return tensor[tuple(torch.from_numpy(i).to(tensor.device) for i in index)].float().cpu().numpy()
 
 
 def _trailing(shape: Sequence[int]) -> list[int]:
@@ -105,14 +150,19 @@ def _trailing(shape: Sequence[int]) -> list[int]:
     return [n for n in shape if n != 1][-3:]
 
 
-def _logit_error(prediction: OccPrediction, theirs: NDArray[Any], facts: Mapping[str, Any]) -> NDArray[Any]:
+def _flow_error(flow: Tensor | None, theirs: Array, shape: Sequence[int]) -> Array:
+    """Absolute error of decoded flow [1, 2, Z, Y, X] beyond the rounding of the published one, float16 (X, Y, Z, 2)."""
+    if flow is None:
+        raise EvaluationError("the model predicts no flow, the published one does")
+    rounding = np.spacing(np.abs(theirs).astype(np.float16)).astype(np.float32) / 2
+    return np.maximum(_error(_FLOW, flow[0].permute(3, 2, 1, 0), theirs, shape) - rounding, 0)
+
+
+def _logit_error(prediction: OccPrediction, theirs: Array, facts: Mapping[str, Any]) -> Array:
     """Absolute error of the logits at the sampled voxels, in units of the standard deviation of each class."""
-    ours = prediction.logits[0].permute(0, 2, 3, 1).flatten(1).cpu().numpy()
-    if list(facts["shape"][1:2]) != [ours.shape[0]] or np.prod(facts["shape"][2:]) != ours.shape[1]:
-        raise EvaluationError(
-            "the logits have another shape",
-            found=tuple(prediction.logits.shape),
-            expected=tuple(facts["shape"]),
-        )
-    positions = recipe.logit_positions(ours.shape[1])
-    return np.abs(ours[:, positions] - theirs) / np.asarray(facts["class_std"])[:, None]
+    ours = prediction.logits[0].permute(0, 2, 3, 1)
+    if tuple(facts["shape"][1:]) != tuple(ours.shape):
+        raise EvaluationError("the logits have another shape", found=tuple(ours.shape), expected=facts["shape"][1:])
+    positions = recipe.logit_positions(ours[0].numel())
+    sampled = np.stack([_taken(logits, positions) for logits in ours])
+    return np.abs(sampled - theirs) / np.asarray(facts["class_std"])[:, None]

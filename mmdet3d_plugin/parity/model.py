@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from ..config import load_config
 from ..errors import ConfigError, DataError, closest
 from ..models.checkpoints import load_published
 from ..models.checkpoints.tables import TABLES
+from ..models.occupancy_model import OccupancyModel
 from ..registry import MODELS
 from .recipe import published_state_dict
 
@@ -45,7 +44,7 @@ def read_golden(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
-def build_parity_model(stem: str, golden: Path, seed: int) -> nn.Module:
+def build_parity_model(stem: str, golden: Path, seed: int) -> OccupancyModel:
     """The model of a published config with the weights of the recipe, through the checkpoint converter.
 
     Args:
@@ -54,7 +53,7 @@ def build_parity_model(stem: str, golden: Path, seed: int) -> nn.Module:
         seed: of the golden file to compare with.
 
     Returns:
-        an `OccupancyModel` in evaluation mode; `model.network` takes normalised images.
+        the model in evaluation mode; `model.network` takes normalised images.
     """
     cfg = load_config(find_config(stem))
     model = MODELS.build(cfg.model)

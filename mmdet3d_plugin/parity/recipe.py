@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,17 +20,55 @@ from ..structures import AdjacentImages, CameraRig, Frame, FrameMeta
 
 Array = NDArray[np.float64]
 
-SOURCE_SIZE = (900, 1600)  # (H, W) of the images before augmentation, pixels
-_YAW = (55.3, 0.7, -56.1, 108.7, 179.2, -110.9)  # degrees
-_TRANSLATION = (
-    (1.52, 0.49, 1.51), (1.70, 0.02, 1.53), (1.55, -0.49, 1.50),
-    (1.03, 0.48, 1.56), (0.03, 0.01, 1.57), (1.01, -0.48, 1.55),
+
+@dataclass(frozen=True)
+class Cameras:
+    """The cameras of one vehicle.
+
+    Attributes:
+        yaw: degrees, in the order of the cameras.
+        translation: in the ego frame, metres.
+        focal, centre_x, centre_y: intrinsics, pixels of the original image.
+        source_size: (H, W) of the images before augmentation, pixels.
+    """
+
+    yaw: tuple[float, ...]
+    translation: tuple[tuple[float, float, float], ...]
+    focal: tuple[float, ...]
+    centre_x: tuple[float, ...]
+    centre_y: tuple[float, ...]
+    source_size: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.yaw)
+
+
+NUSCENES = Cameras(
+    yaw=(55.3, 0.7, -56.1, 108.7, 179.2, -110.9),
+    translation=(
+        (1.52, 0.49, 1.51), (1.70, 0.02, 1.53), (1.55, -0.49, 1.50),
+        (1.03, 0.48, 1.56), (0.03, 0.01, 1.57), (1.01, -0.48, 1.55),
+    ),
+    focal=(1272.6, 1266.4, 1260.8, 1256.7, 809.2, 1259.5),
+    centre_x=(826.6, 816.3, 807.9, 792.1, 829.2, 807.3),
+    centre_y=(479.8, 491.5, 495.3, 492.8, 481.8, 501.2),
+    source_size=(900, 1600),
 )  # fmt: skip
-_FOCAL = (1272.6, 1266.4, 1260.8, 1256.7, 809.2, 1259.5)
-_CENTRE_X = (826.6, 816.3, 807.9, 792.1, 829.2, 807.3)
-_CENTRE_Y = (479.8, 491.5, 495.3, 492.8, 481.8, 501.2)
+WAYMO = Cameras(  # front, front left, front right, side left, side right
+    yaw=(0.7, 45.3, -45.9, 90.4, -90.8),
+    translation=(
+        (1.54, -0.02, 2.11), (1.49, 0.09, 2.11), (1.49, -0.10, 2.11), (1.43, 0.11, 2.11), (1.43, -0.12, 2.11),
+    ),
+    focal=(2059.1, 2056.3, 2071.2, 2060.6, 2055.9),
+    centre_x=(946.4, 966.2, 972.9, 969.0, 967.5),
+    centre_y=(634.7, 646.4, 639.0, 237.3, 241.0),
+    source_size=(1280, 1920),
+)  # fmt: skip
 _EGO_FROM_CAM_AXES = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]], dtype=np.float64)
-NUM_CAMERAS = len(_YAW)
+_FIRST_ROW, _FIRST_COLUMN, _STEP = 3, 5, 8  # the pixels that may hold a lidar return
+RETURNS = np.s_[:, _FIRST_ROW::_STEP, _FIRST_COLUMN::_STEP]  # of [N, H, W]
+_DEPTH_RANGE = (1.0, 44.0)  # metres
+_KEPT_SHARE = 0.7
 
 
 def generator(*seed: int) -> np.random.Generator:
@@ -98,27 +137,29 @@ def ego_pose(t: int) -> Array:
     return _affine(rotation(0.013 * t, 0.0, 0.0), (2.03 * t, 0.07 * t * t, 0.01 * t))
 
 
-def camera_poses() -> Array:
+def camera_poses(cameras: Cameras = NUSCENES) -> Array:
     """Ego from camera, [N, 4, 4] metres."""
-    angles = np.deg2rad([(yaw, 0.9 + 0.2 * i, 0.3 - 0.1 * i) for i, yaw in enumerate(_YAW)])
-    return np.stack([_affine(rotation(*a) @ _EGO_FROM_CAM_AXES, t) for a, t in zip(angles, _TRANSLATION)])
+    angles = np.deg2rad([(yaw, 0.9 + 0.2 * i, 0.3 - 0.1 * i) for i, yaw in enumerate(cameras.yaw)])
+    pairs = zip(angles, cameras.translation)
+    return np.stack([_affine(rotation(*a) @ _EGO_FROM_CAM_AXES, t) for a, t in pairs])
 
 
-def rig(image_size: tuple[int, int], batch: int = 1) -> CameraRig:
+def rig(image_size: tuple[int, int], batch: int = 1, cameras: Cameras = NUSCENES) -> CameraRig:
     """Calibration of a network input of (H, W) pixels: test-time resize and a crop at the bottom."""
-    intrinsics = np.zeros((NUM_CAMERAS, 3, 3))
-    intrinsics[:, 0, 0] = intrinsics[:, 1, 1] = _FOCAL
-    intrinsics[:, 0, 2], intrinsics[:, 1, 2], intrinsics[:, 2, 2] = _CENTRE_X, _CENTRE_Y, 1
-    scale = image_size[1] / SOURCE_SIZE[1]
-    crop = _affine(scale * np.eye(2), (0.0, -(int(SOURCE_SIZE[0] * scale) - image_size[0])))
+    intrinsics = np.zeros((len(cameras), 3, 3))
+    intrinsics[:, 0, 0] = intrinsics[:, 1, 1] = cameras.focal
+    intrinsics[:, 0, 2], intrinsics[:, 1, 2], intrinsics[:, 2, 2] = cameras.centre_x, cameras.centre_y, 1
+    height, width = cameras.source_size
+    scale = image_size[1] / width
+    crop = _affine(scale * np.eye(2), (0.0, -(int(height * scale) - image_size[0])))
 
     def batched(array: Array, *lead: int) -> Tensor:
         return torch.from_numpy(array).float().expand(*lead, *array.shape[-2:])
 
     return CameraRig(
-        ego_from_cam=batched(camera_poses(), batch, NUM_CAMERAS),
-        pixel_from_cam=batched(intrinsics, batch, NUM_CAMERAS),
-        crop_from_pixel=batched(crop, batch, NUM_CAMERAS),
+        ego_from_cam=batched(camera_poses(cameras), batch, len(cameras)),
+        pixel_from_cam=batched(intrinsics, batch, len(cameras)),
+        crop_from_pixel=batched(crop, batch, len(cameras)),
         grid_from_ego=batched(np.eye(4), batch),
     )
 
@@ -132,36 +173,91 @@ def image(t: int, camera: int, image_size: tuple[int, int], seed: int) -> NDArra
     return (np.roll(squares, 4 * t, axis=2) + 0.25 * noise).astype(np.float32)
 
 
-def frame(t: int, image_size: tuple[int, int], seed: int, batch: int = 1) -> Frame:
-    """Frame t of the sequence; sample b > 0 of a batch shows the images of seed + 1000 b.
+def depth(t: int, image_size: tuple[int, int], seed: int, cameras: int = len(NUSCENES)) -> NDArray[np.float32]:
+    """Lidar depth [N, H, W] in metres at one pixel of each 8 x 8, 0 where there is none."""
+    rng = generator(seed, 3, t)
+    depth_map = np.zeros((cameras, *image_size), dtype=np.float32)
+    shape = depth_map[RETURNS].shape
+    metres = rng.uniform(*_DEPTH_RANGE, shape)
+    depth_map[RETURNS] = metres * (rng.random(shape) < _KEPT_SHARE)
+    return depth_map
 
-    Args:
-        t: number of the frame, 0 starts the sequence.
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a golden file was fed: a sequence of frames.
+
+    Attributes:
         image_size: (H, W) of the network input, pixels.
         seed: of the golden file.
-        batch: number of samples.
+        cameras: of the vehicle.
+        adjacent: the model takes the images of the previous frame.
+        lidar_depth: the model takes lidar depth.
     """
-    before = max(t - 1, 0)
-    poses = camera_poses()
-    adjacent_from_cam = np.linalg.inv(ego_pose(before) @ poses) @ (ego_pose(t) @ poses)
-    prev_from_ego = np.linalg.inv(ego_pose(before)) @ ego_pose(t)
 
-    def images(time: int) -> Tensor:
-        seeds = (seed + 1000 * b for b in range(batch))
-        return torch.from_numpy(np.stack([[image(time, c, image_size, s) for c in range(NUM_CAMERAS)] for s in seeds]))
+    image_size: tuple[int, int]
+    seed: int
+    cameras: Cameras = NUSCENES
+    adjacent: bool = True
+    lidar_depth: bool = False
 
-    return Frame(
-        images=images(t),
-        rig=rig(image_size, batch),
-        meta=FrameMeta(
-            sequence_id=torch.zeros(batch, dtype=torch.int64),
-            starts_sequence=torch.full((batch,), t == 0),
-            prev_from_ego=torch.from_numpy(prev_from_ego).float().expand(batch, 4, 4),
-            time=torch.full((batch,), 0.5 * t, dtype=torch.float64),
-            token=tuple(f"golden-{t}-{b}" for b in range(batch)),
-            frame="ego_cam_front_time",
-        ),
-        adjacent=AdjacentImages(
-            images(before), torch.from_numpy(adjacent_from_cam).float().expand(batch, NUM_CAMERAS, 4, 4)
-        ),
-    )
+    @classmethod
+    def of_config(cls, cfg: Any, seed: int) -> Inputs:
+        """What the test set of a config gives to its model.
+
+        Args:
+            cfg: as `load_config` returns it.
+            seed: of the golden file.
+        """
+        data = cfg.test_dataloader.dataset
+        return cls(
+            image_size=tuple(data.image.size),
+            seed=seed,
+            cameras=WAYMO if data.type == "WaymoOccDataset" else NUSCENES,
+            adjacent=bool(data.get("load_adjacent")),
+            lidar_depth=bool((data.get("depth") or {}).get("as_input")),
+        )
+
+    def frame(self, t: int, batch: int = 1) -> Frame:
+        """Frame t of the sequence; sample b > 0 of a batch shows the images of seed + 1000 b.
+
+        Args:
+            t: number of the frame, 0 starts the sequence.
+            batch: number of samples.
+        """
+        before = max(t - 1, 0)
+        poses = camera_poses(self.cameras)
+        adjacent_from_cam = np.linalg.inv(ego_pose(before) @ poses) @ (ego_pose(t) @ poses)
+        prev_from_ego = np.linalg.inv(ego_pose(before)) @ ego_pose(t)
+        adjacent = AdjacentImages(
+            images=self._images(before, batch),
+            adjacent_from_cam=torch.from_numpy(adjacent_from_cam).float().expand(batch, len(poses), 4, 4),
+        )
+        return Frame(
+            images=self._images(t, batch),
+            rig=rig(self.image_size, batch, self.cameras),
+            meta=FrameMeta(
+                sequence_id=torch.zeros(batch, dtype=torch.int64),
+                starts_sequence=torch.full((batch,), t == 0),
+                prev_from_ego=torch.from_numpy(prev_from_ego).float().expand(batch, 4, 4),
+                time=torch.full((batch,), 0.5 * t, dtype=torch.float64),
+                token=tuple(f"golden-{t}-{b}" for b in range(batch)),
+                frame="ego_cam_front_time",
+            ),
+            adjacent=adjacent if self.adjacent else None,
+            lidar_depth=self._lidar_depth(t, batch) if self.lidar_depth else None,
+        )
+
+    def _images(self, t: int, batch: int) -> Tensor:
+        seeds = [self.seed + 1000 * b for b in range(batch)]
+        numbers = range(len(self.cameras))
+        return torch.from_numpy(np.stack([[image(t, c, self.image_size, s) for c in numbers] for s in seeds]))
+
+    def _lidar_depth(self, t: int, batch: int) -> Tensor:
+        seeds = [self.seed + 1000 * b for b in range(batch)]
+        return torch.from_numpy(np.stack([depth(t, self.image_size, s, len(self.cameras)) for s in seeds]))
+
+
+def frame(t: int, image_size: tuple[int, int], seed: int, batch: int = 1) -> Frame:
+    """Frame t with the six cameras of nuScenes and adjacent images, see :meth:`Inputs.frame`."""
+    return Inputs(image_size, seed).frame(t, batch)

@@ -12,29 +12,30 @@ from torch import Tensor
 
 from ..models.losses import PointSampler
 from ..structures import IGNORE, OccTargets
-from .recipe import NUM_CAMERAS, generator
+from .recipe import NUSCENES, RETURNS, Inputs, depth, generator
 
-_FIRST_ROW, _FIRST_COLUMN, _STEP = 3, 5, 8  # the pixels that hold a lidar return
-_DEPTH_RANGE = (1.0, 44.0)  # metres
-_KEPT_SHARE = 0.7
 _BLOCK = (4, 4, 2)  # voxels with one label, (Y, X, Z)
 _IGNORED_SHARE, _UNTIL_FREE = 0.10, 0.75
+_FASTEST, _MOVING_SHARE = 6.0, 0.06  # m/s
 
 
-def targets(t: int, image_size: tuple[int, int], seed: int, facts: Mapping[str, Any]) -> OccTargets:
+def targets(t: int, inputs: Inputs, facts: Mapping[str, Any], flow_labels: bool = False) -> OccTargets:
     """Targets of frame t.
 
     Args:
         t: number of the frame.
-        image_size: (H, W) of the network input, pixels.
-        seed: of the golden file.
+        inputs: of the golden file.
         facts: its entry `gt`: size (Y, X, Z) and the published ids of the first and of the free class.
+        flow_labels: also give flow.
     """
-    first, free = facts["lo"], facts["free"]
+    first, free, seed = facts["lo"], facts["free"], inputs.seed
+    cameras = len(inputs.cameras)
+    image_semantics = semantics(t, inputs.image_size, seed, first, free, cameras)
     return OccTargets(
         occupancy=torch.from_numpy(occupancy(t, facts["size"], seed, first, free))[None],
-        depth=torch.from_numpy(depth(t, image_size, seed))[None],
-        image_semantics=torch.from_numpy(semantics(t, image_size, seed, first, free))[None],
+        depth=torch.from_numpy(depth(t, inputs.image_size, seed, cameras))[None],
+        image_semantics=torch.from_numpy(image_semantics)[None],
+        flow=torch.from_numpy(flow(t, facts["size"], seed))[None] if flow_labels else None,
     )
 
 
@@ -51,20 +52,20 @@ def occupancy(t: int, size: Sequence[int], seed: int, first: int, free: int) -> 
     return np.ascontiguousarray(labels[:y, :x, :z].transpose(2, 0, 1))
 
 
-def depth(t: int, image_size: tuple[int, int], seed: int) -> NDArray[np.float32]:
-    """Lidar depth [N, H, W] in metres at one pixel of each 8 x 8, 0 where there is none."""
-    rng = generator(seed, 3, t)
-    image = np.zeros((NUM_CAMERAS, *image_size), dtype=np.float32)
-    returns = image[:, _FIRST_ROW::_STEP, _FIRST_COLUMN::_STEP]
-    metres = rng.uniform(*_DEPTH_RANGE, returns.shape)
-    returns[:] = metres * (rng.random(returns.shape) < _KEPT_SHARE)
-    return image
+def flow(t: int, size: Sequence[int], seed: int) -> NDArray[np.float32]:
+    """Velocities [2, Z, Y, X] (v_x, v_y) in m/s of a few voxels, inf elsewhere; published labels hold (v_y, v_x)."""
+    rng = generator(seed, 6, t)
+    velocity = rng.uniform(-_FASTEST, _FASTEST, (*size, 2)).astype(np.float32)
+    velocity[rng.random(tuple(size)) >= _MOVING_SHARE] = np.inf
+    return np.ascontiguousarray(velocity[..., ::-1].transpose(3, 2, 0, 1))
 
 
-def semantics(t: int, image_size: tuple[int, int], seed: int, first: int, free: int) -> NDArray[np.uint8]:
+def semantics(
+    t: int, image_size: tuple[int, int], seed: int, first: int, free: int, cameras: int = len(NUSCENES)
+) -> NDArray[np.uint8]:
     """Label ids of the data set [N, H, W] at the pixels that may hold a return, 255 elsewhere."""
-    image = np.full((NUM_CAMERAS, *image_size), IGNORE, dtype=np.uint8)
-    labelled = image[:, _FIRST_ROW::_STEP, _FIRST_COLUMN::_STEP]
+    image = np.full((cameras, *image_size), IGNORE, dtype=np.uint8)
+    labelled = image[RETURNS]
     labelled[:] = generator(seed, 4, t).integers(first, free, labelled.shape) - first
     return image
 

@@ -15,20 +15,26 @@ from mmdet3d_plugin.config import load_config
 from mmdet3d_plugin.errors import ConfigError, DataError, EvaluationError
 from mmdet3d_plugin.models.checkpoints.tables import ALOCC
 from mmdet3d_plugin.parity import Comparison, cli, compare_forward, find_config, forward, recipe
+from mmdet3d_plugin.parity.members import figures_of, published_stems
 from mmdet3d_plugin.parity.model import CONFIGS
+from mmdet3d_plugin.parity.recipe import WAYMO, Inputs
 from mmdet3d_plugin.parity.stages import STAGES, captured, yxz
 from mmdet3d_plugin.registry import MODELS
 from mmdet3d_plugin.structures import TemporalState
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
 needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="golden figures are not beside the repository")
-SEED, SIZE, TIMES = 9, (64, 96), (0, 1)
-STAGE_NAMES = sorted(STAGES.keys() - {"stereo_cost_volume", "pre_process_out"})  # what a mono 2-D model has
+TOY = CONFIGS / "synthetic" / "alocc_2d_mini_tiny.py"
+SEED, SIZE, TIMES = 9, (128, 352), (0, 1)
+STAGE_NAMES = (  # what a mono 2-D model has
+    "bev_encoder_in", "bev_encoder_out", "depthnet_context", "depthnet_depth_pred", "depthnet_geometry", "head_in",
+    "history_fusion_out", "img_neck_out", "view_transformer_out",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def model():
-    cfg = load_config(CONFIGS / "synthetic" / "alocc_2d_mini_tiny.py")
+    cfg = load_config(TOY)
     for stage in (cfg.model.network.view_transformer, cfg.model.network.temporal):
         stage.grid.shape = (40, 40, 1)
     torch.manual_seed(0)
@@ -43,7 +49,7 @@ def recorded(model, tmp_path_factory):
     state, frames, values = TemporalState(), [], {}
     for t in TIMES:
         with torch.inference_mode(), captured(model.network, STAGE_NAMES) as tensors:
-            output, state = model.network(recipe.frame(t, SIZE, SEED), state)
+            output, state = model.network(Inputs(SIZE, SEED, adjacent=False).frame(t), state)
         facts = {}
         for name, tensor in tensors.items():
             flat = tensor.flatten().numpy()
@@ -67,6 +73,7 @@ def golden(recorded, tmp_path, model, monkeypatch):
     """A copy of the recorded folder that a test may spoil."""
     shutil.copytree(recorded, tmp_path / "forward")
     monkeypatch.setattr(forward, "build_parity_model", lambda stem, golden, seed: model)
+    monkeypatch.setattr(forward, "find_config", lambda stem: TOY)
     return tmp_path
 
 
@@ -117,6 +124,81 @@ def test_another_shape_is_an_error_that_names_the_stage(golden):
         list(compare_forward("toy", golden))
 
 
+def test_another_image_size_than_that_of_the_config_is_an_error(golden):
+    path = golden / "forward" / "toy.json"
+    path.write_text(path.read_text().replace("[128, 352]", "[64, 96]"))
+    with pytest.raises(EvaluationError, match=r"(?s)images of another size.*\(128, 352\).*\(64, 96\)"):
+        list(compare_forward("toy", golden))
+
+
+def test_a_stage_that_the_network_lacks_and_an_unknown_one_are_named(model):
+    with pytest.raises(EvaluationError, match=r"(?s)no stage stereo_cost_volume.*depth_net\.cost_volume"):
+        captured(model.network, ["stereo_cost_volume"]).__enter__()
+    with pytest.raises(EvaluationError, match=r"(?s)not known here.*surprise"):
+        captured(model.network, ["img_neck_out", "surprise"]).__enter__()
+
+
+@needs_golden
+def test_every_stage_of_the_golden_files_is_known():
+    named = set()
+    for path in (GOLDEN / "forward").glob("*alocc*.json"), (GOLDEN / "forward").glob("bevdetocc*.json"):
+        for file in path:
+            named |= {name for entry in json.loads(file.read_text())["frames"] for name in entry["tensors"]}
+    assert len(named) > 15
+    assert named - {forward._FLOW} == named & STAGES.keys()
+
+
+class TestFlow:
+    """Decoded flow against published figures, which were stored as float16."""
+
+    SHAPE = (3, 4, 5, 2)  # (X, Y, Z, 2)
+
+    @pytest.fixture
+    def ours(self):
+        return torch.randn(1, 2, 5, 4, 3, generator=torch.Generator().manual_seed(0)) * 20
+
+    @pytest.fixture
+    def theirs(self, ours):
+        flat = ours[0].permute(3, 2, 1, 0).flatten().half().float().numpy()
+        return flat[recipe.sample_positions("flow_final", flat.size, 8192)]
+
+    def test_rounding_of_the_published_file_is_no_error(self, ours, theirs):
+        assert forward._flow_error(ours, theirs, self.SHAPE).max() < 1e-6
+
+    def test_swapped_components_are_one(self, ours, theirs):
+        assert forward._flow_error(ours.flip(1), theirs, self.SHAPE).max() > 1
+
+    def test_a_model_without_flow_is_refused(self, theirs):
+        with pytest.raises(EvaluationError, match="no flow"):
+            forward._flow_error(None, theirs, self.SHAPE)
+
+
+def test_what_a_config_feeds_its_model():
+    mini = Inputs.of_config(load_config(find_config("alocc_2d_mini_r50_256x704_bevdet_preatrain_16f")), 3)
+    assert (mini.image_size, mini.seed, mini.adjacent, mini.lidar_depth) == ((256, 704), 3, False, False)
+    cfg = load_config(CONFIGS / "synthetic" / "alocc_2d_mini_waymo_tiny.py")
+    cfg.test_dataloader.dataset.update(depth={"as_input": True}, load_adjacent=True)
+    inputs = Inputs.of_config(cfg, 3)
+    assert inputs.cameras is WAYMO
+    frame = inputs.frame(1, batch=2)
+    assert frame.lidar_depth.shape == (2, 5, *inputs.image_size)
+    assert frame.adjacent.images.shape == frame.images.shape
+
+
+@needs_golden
+@pytest.mark.parametrize("stem", published_stems(GOLDEN) if GOLDEN.is_dir() else [])
+def test_a_config_feeds_its_model_what_the_published_one_was_fed(stem):
+    inputs = Inputs.of_config(load_config(find_config(stem)), 0)
+    assert inputs.lidar_depth == ("gt_depth" in stem)
+    if (figures := figures_of(stem, GOLDEN)) is None:
+        return
+    facts = json.loads((GOLDEN / "forward" / f"{figures}.json").read_text())
+    tensors = facts["frames"][0]["tensors"]
+    assert inputs.image_size == tuple(facts["input_size"])
+    assert len(inputs.cameras) == tensors["depthnet_geometry"]["shape"][1]
+    assert inputs.adjacent == ("stereo_cost_volume" in tensors)
+
+
 def test_missing_files_and_configs_are_named(tmp_path):
     with pytest.raises(DataError, match=r"forward.nowhere\.json"):
         list(compare_forward("nowhere", tmp_path))
@@ -139,13 +221,13 @@ def test_nan_never_passes():
 
 def test_the_exit_status_tells_passed_missed_and_impossible(golden, capsys):
     assert cli.main([str(golden), "--config", "toy"]) == 0
-    assert "22 of 22 comparisons pass" in capsys.readouterr().out
+    assert f"{2 * (len(STAGE_NAMES) + 2)} of {2 * (len(STAGE_NAMES) + 2)} comparisons pass" in capsys.readouterr().out
     change(golden, "f0/depthnet_context", lambda values: values + 1)
     assert cli.main([str(golden), "--config", "configs/alocc/toy.py"]) == 1
     assert "MISS  depthnet_context" in capsys.readouterr().out
     assert cli.main([str(golden), "--config", "nowhere"]) == 2
     assert "nowhere.json does not exist" in capsys.readouterr().err
-    assert cli.main([str(golden), "--all"]) == 2  # no shipped config is named toy
+    assert cli.main([str(golden), "--all"]) == 2  # there are no manifests
 
 
 def test_volumes_are_compared_in_published_axes():
@@ -157,7 +239,9 @@ def test_volumes_are_compared_in_published_axes():
 @needs_golden
 @pytest.mark.parity
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("stem", cli.shipped_stems(GOLDEN) if GOLDEN.is_dir() else [])
+@pytest.mark.parametrize(
+    "stem", [s for s in published_stems(GOLDEN) if figures_of(s, GOLDEN) == s] if GOLDEN.is_dir() else []
+)
 def test_every_stage_is_the_published_one(stem):
     assert not [c for c in compare_forward(stem, GOLDEN) if not c.passed]
 

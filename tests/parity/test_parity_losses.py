@@ -13,6 +13,8 @@ import torch
 from mmdet3d_plugin.errors import DataError, EvaluationError
 from mmdet3d_plugin.parity import targets
 from mmdet3d_plugin.parity.losses import _compare_gradients, compare_losses
+from mmdet3d_plugin.parity.members import published_stems
+from mmdet3d_plugin.parity.recipe import NUSCENES, WAYMO, Cameras, Inputs
 from mmdet3d_plugin.parity.targets import ReplayedSampler
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
@@ -31,16 +33,19 @@ def recipe() -> ModuleType:
 
 
 @needs_golden
-@pytest.mark.parametrize(("t", "seed"), [(0, 0), (1, 7)])
-def test_targets_are_those_of_the_recipe(recipe: ModuleType, t: int, seed: int) -> None:
-    size, image_size = (64, 96), (64, 96)
-    ours = targets.targets(t, image_size, seed, FACTS)
+@pytest.mark.parametrize(("t", "seed", "cameras"), [(0, 0, NUSCENES), (1, 7, NUSCENES), (1, 2, WAYMO)])
+def test_targets_are_those_of_the_recipe(recipe: ModuleType, t: int, seed: int, cameras: Cameras) -> None:
+    size = (64, 96)
+    ours = targets.targets(t, Inputs(size, seed, cameras), FACTS, flow_labels=True)
+    flow = recipe.occ_flow(t, tuple(FACTS["size"]), seed)  # [Y, X, Z, (v_y, v_x)]
+    np.testing.assert_array_equal(ours.flow[0, 0].permute(1, 2, 0).numpy(), flow[..., 1])
+    np.testing.assert_array_equal(ours.flow[0, 1].permute(1, 2, 0).numpy(), flow[..., 0])
     occupancy = recipe.occ_label(t, tuple(FACTS["size"]), seed, 1, 18, 18)
-    semantics = recipe.sem_map(t, 6, *size, seed, 1, 18)
+    semantics = recipe.sem_map(t, len(cameras), *size, seed, 1, 18)
     shifted = [np.where(a == 255, 255, a - 1) for a in (occupancy, semantics)]
     np.testing.assert_array_equal(ours.occupancy[0].permute(1, 2, 0).numpy(), shifted[0])
     np.testing.assert_array_equal(ours.image_semantics[0].numpy(), shifted[1])
-    np.testing.assert_array_equal(ours.depth[0].numpy(), recipe.depth_map(t, 6, *size, seed))
+    np.testing.assert_array_equal(ours.depth[0].numpy(), recipe.depth_map(t, len(cameras), *size, seed))
 
 
 def test_replayed_draws_number_voxels_as_published() -> None:
@@ -93,10 +98,7 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     "stem",
-    [
-        "alocc_2d_mini_r50_256x704_bevdet_preatrain_16f",
-        "bevdetocc_r50_256x704_bevdet_pretrain_solofusion_16f",
-    ],
+    [s for s in published_stems(GOLDEN) if (GOLDEN / "losses" / f"{s}.json").is_file()] if GOLDEN.is_dir() else [],
 )
 def test_losses_and_gradients_are_the_published_ones(stem: str) -> None:
     missed = [c for c in compare_losses(stem, GOLDEN) if not c.passed]

@@ -50,17 +50,23 @@ def test_sampled_positions_follow_the_recipe(published: ModuleType) -> None:
 
 
 @needs_golden
-@pytest.mark.parametrize(("t", "seed"), [(0, 0), (3, 5)])
-def test_frames_follow_the_recipe(published: ModuleType, t: int, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("t", "seed", "cameras", "kind"),
+    [(0, 0, recipe.NUSCENES, "nusc"), (3, 5, recipe.NUSCENES, "nusc"), (2, 1, recipe.WAYMO, "waymo")],
+)
+def test_frames_follow_the_recipe(published: ModuleType, t: int, seed: int, cameras: recipe.Cameras, kind: str) -> None:
     size = (72, 160)  # not a multiple of the squares
-    frame = recipe.frame(t, size, seed, batch=2)
+    frame = recipe.Inputs(size, seed, cameras, lidar_depth=True).frame(t, batch=2)
     for b, camera in ((0, 4), (1, 2)):
         for images, time in ((frame.images, t), (frame.adjacent.images, max(t - 1, 0))):
             np.testing.assert_array_equal(
                 images[b, camera].numpy(), published.image(time, camera, *size, seed + 1000 * b)
             )
-    pose, intrinsics = published.rig()
-    rotation, shift = published.post_aug(*size)
+    for b in (0, 1):
+        depth = published.depth_map(t, len(cameras), *size, seed + 1000 * b)
+        np.testing.assert_array_equal(frame.lidar_depth[b].numpy(), depth)
+    pose, intrinsics = published.rig(kind)
+    rotation, shift = published.post_aug(*size, *cameras.source_size)
     crop = rotation.copy()
     crop[:2, 2] = shift[:2]
     for ours, theirs in (
