@@ -33,7 +33,6 @@ model = dict(
             type="ConcatHistory",
             channels=channels,
             grid=volume_grid,
-            num_frames=16,
             activation_checkpointing=True,
         ),
         volume_encoder=dict(

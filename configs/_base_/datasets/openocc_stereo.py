@@ -1,0 +1,5 @@
+"""OpenOcc labels; every frame with the images of the previous key frame, for stereo depth."""
+_base_ = ["openocc.py"]
+train_dataloader = dict(dataset=dict(load_adjacent=True))
+val_dataloader = dict(dataset=dict(load_adjacent=True))
+test_dataloader = val_dataloader

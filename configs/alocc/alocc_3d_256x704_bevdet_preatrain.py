@@ -1,0 +1,1 @@
+_base_ = ["alocc_3d_r50_256x704_bevdet_preatrain_16f.py"]  # the name that the published tables use
