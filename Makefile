@@ -37,8 +37,9 @@ lint: setup-dev
 	$(BIN)/mypy
 
 parity: setup-dev
-	$(BIN)/python tools/analysis_tools/check_parity.py $(GOLDEN) --all
-	$(BIN)/python -m pytest -m parity
+	$(BIN)/python tools/analysis_tools/check_parity.py $(GOLDEN) --all --out docs/parity; status=$$?; \
+	$(BIN)/python tools/analysis_tools/parity_page.py && exit $$status
+	$(BIN)/python -m pytest -m parity tests/evaluation
 
 clean:
 	rm -rf work_dirs build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
