@@ -41,15 +41,19 @@ class Where:
         return cls(key, texts.__contains__)
 
     def select(self, text: bytes, between: bytes) -> bytes:
-        """A text `a}, {b}, {c` without the records that do not matter; all of it where their values are not one each,
-        as in a text that is no list of records or is divided within one.
+        """A text `a}, {b}, {c` without the records that do not matter; all of it where it may be divided within one.
+
+        A border within a string leaves an odd number of quotes on both of its sides, one within a nested list of
+        objects a brace.
 
         Args:
             text: records without the first and the last brace.
             between: what divides them.
         """
         records, values = text.split(between), self._value.findall(text)
-        if len(values) != len(records):
+        borders = len(records) - 1
+        flat = text.count(b"{") == text.count(b"}") == borders and b"\\" not in text
+        if len(values) != len(records) or not flat or any(record.count(b'"') & 1 for record in records):
             return text
         return between.join(compress(records, map(self._matters, values)))
 

@@ -10,7 +10,7 @@ import handmade
 import numpy as np
 import pytest
 from full_tables import PER_KEY_FRAME, write_full_tables
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mmdet3d_plugin.datasets import index, tables
@@ -71,6 +71,8 @@ RECORD = st.fixed_dictionaries({"key": st.sampled_from([True, True, False])}, op
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example([{"key": True}, {"key": False, "x": [{}, {}]}], None, (",", ":"), 100, False)
+@example([{"key": True}, {"key": False, "x": None, "y": "}, {"}], None, (",", ":"), 100, False)
 @given(
     records=st.lists(RECORD, max_size=12),
     indent=st.sampled_from([None, 0, 2]),
