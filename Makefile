@@ -27,6 +27,8 @@ demo: setup
 
 learn: setup
 	$(BIN)/occstudio demo --preset learn --work-dir work_dirs/learn --data-root data/synthetic-learn
+	$(BIN)/python tools/analysis_tools/loss_curves.py
+	$(BIN)/occstudio prove
 
 test: setup-dev
 	$(BIN)/python -m pytest

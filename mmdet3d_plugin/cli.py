@@ -64,8 +64,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     _add_evaluate(commands.add_parser("evaluate", help="score saved predictions, of whatever program"))
     _add_submit(commands.add_parser("submit", help="pack saved predictions for a challenge server"))
     _add_check(commands.add_parser("check-submission", help="say whether a server can score a submission"))
+    _add_convert(commands.add_parser("convert", help="a checkpoint, also a published one, as .safetensors with a card"))
     _add_compare(commands.add_parser("compare", help="results side by side"))
     _add_demo(commands.add_parser("demo", help="make a world, train on it, score, draw a report"))
+    _add_prove(commands.add_parser("prove", help="train toy models that must learn what a method is for"))
     _add_validate(commands.add_parser("validate", help="say whether labels, images and calibration fit together"))
     _add_doctor(commands.add_parser("doctor", help="say what this installation can do"))
     chosen = parser.parse_args(arguments)
@@ -96,7 +98,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 def _add_test(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", help="config file")
-    parser.add_argument("checkpoint", help=".pth file, checkpoint directory, or work directory of a training")
+    parser.add_argument("checkpoint", help=".pth or .safetensors file, checkpoint directory, or work directory")
     parser.add_argument("--metrics", nargs="+", help="miou, ray_iou, flow, challenge (default: those of the config)")
     parser.add_argument("--out", help="result file (default: work_dirs/<name of the config>/result.json)")
     parser.add_argument(
@@ -154,6 +156,15 @@ def _add_format(parser: argparse.ArgumentParser) -> None:
     _add_data_options(parser)
 
 
+def _add_convert(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", help="published file, .pth file, checkpoint directory, or work directory")
+    parser.add_argument("--config", required=True, help="config of the model")
+    parser.add_argument("--out", required=True, metavar="FILE.safetensors", help="file to write; the card is FILE.md")
+    parser.add_argument("--license", default="not stated", help="of the weights, for the card (default: %(default)s)")
+    parser.add_argument("--force", action="store_true", help="replace files that exist")
+    parser.set_defaults(run=_convert)
+
+
 def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("results", nargs="+", metavar="RESULT", help="result files (JSON)")
     parser.add_argument("--anyway", action="store_true", help="results of different protocols, in separate blocks")
@@ -165,6 +176,13 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work-dir", default="work_dirs/demo", help="for everything that the demo makes")
     parser.add_argument("--data-root", default="data/synthetic", help="where the world is, or is made")
     parser.set_defaults(run=_demo)
+
+
+def _add_prove(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", metavar="NAME", help="(default: all; an unknown name lists them)")
+    parser.add_argument("--work-dir", default="work_dirs/proofs", help="for trainings and results")
+    parser.add_argument("--data-dir", default="data", help="synthetic worlds are made here (default: %(default)s)")
+    parser.set_defaults(run=_prove)
 
 
 def _add_validate(parser: argparse.ArgumentParser) -> None:
@@ -265,6 +283,16 @@ def _check(options: argparse.Namespace) -> None:
     sys.stdout.write(f"{options.file} is a complete {options.format} submission of {count} samples\n")
 
 
+def _convert(options: argparse.Namespace) -> None:
+    from .engine.convert import convert_checkpoint
+
+    card = convert_checkpoint(
+        load_config(options.config), options.checkpoint, options.out, license=options.license, force=options.force
+    )
+    dropped = sum(map(len, card["dropped"].values()))
+    sys.stdout.write(f"{card['parameters']:,} parameters written to {options.out}; {dropped} keys not needed\n")
+
+
 def _compare(options: argparse.Namespace) -> None:
     from .evaluation import compare_files
 
@@ -275,6 +303,12 @@ def _demo(options: argparse.Namespace) -> None:
     from .demo import run_demo
 
     run_demo(options.preset, options.work_dir, options.data_root)
+
+
+def _prove(options: argparse.Namespace) -> None:
+    from .proofs import PROOFS, prove
+
+    prove(options.names or PROOFS, options.work_dir, options.data_dir)
 
 
 def _validate(options: argparse.Namespace) -> int:

@@ -1,0 +1,12 @@
+_base_ = [
+    "../_base_/models/bevdetocc_tiny.py",
+    "../_base_/datasets/sequence.py",
+    "../_base_/schedules/overfit.py",
+    "../_base_/profiles/corrected.py",
+    "../_base_/runtime/default.py",
+]
+image = dict(size=(256, 704))
+train_dataloader = dict(dataset=dict(load_adjacent=True, image=image))
+val_dataloader = dict(dataset=dict(load_adjacent=True, image=image))
+test_dataloader = val_dataloader
+hooks = dict(denoising=None)
