@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,31 @@ from ..config import load_config
 from ..errors import DataError, EvaluationError
 from ..models.checkpoints.tables import TABLES
 from ..models.losses import MaskCriterion
+from ..models.view_transformers.geometry_fusion import GeometryFusion
 from ..structures import OccBatch
 from .forward import Comparison
 from .model import build_parity_model, find_config, read_golden
 from .recipe import Inputs, published_state_dict
 from .targets import ReplayedSampler, targets
 
-LOSS = GRADIENT = 1e-3
-# Changing the images by 1e-7 of their value, the rounding of float32, changes the gradients of single
-# parameters by up to 8e-3, because rectifiers and the choice of points are steps: nothing can come closer.
-SINGLE_PARAMETER = 2e-2
+LOSS = 1e-3
+
+
+@dataclass(frozen=True)
+class GradientGates:
+    """Largest relative errors that pass: of the norm over all parameters, and of the median and the worst parameter."""
+
+    total: float
+    median: float
+    worst: float
+
+
+# Changing the images by 1e-7 of their value, the rounding of float32, changes the gradients of single parameters by up
+# to 8e-3, and their total by 1e-3 where images are matched (ALOcc-2D), because rectifiers and the choice of points are
+# steps: nothing can come closer.
+GATES = GradientGates(total=3e-3, median=1e-3, worst=2e-2)
+# With a memory of geometry (ALOcc-2D-GF) the same changes reach 1.6e-2, 1.2e-2 and, in the gate of that memory, 0.29.
+MEMORY_GATES = GradientGates(total=2e-2, median=1.5e-2, worst=0.5)
 NEGLIGIBLE = 1e-5  # of the total norm; biases before a normalisation have no gradient but rounding
 _OUR_NAME = {
     "img_seg_loss_mask": "loss_image_mask",
@@ -95,7 +111,8 @@ def _compare_file(stem: str, variant: str, facts: dict[str, Any], golden: Path, 
             yield Comparison(t, name + variant, error, error, LOSS)
     sum(losses.values()).backward()
     norms = _published_norms(stem, model.network, golden, seed)
-    yield from _compare_gradients(facts["frames"][last], norms, variant)
+    remembers = any(isinstance(module, GeometryFusion) for module in model.modules())
+    yield from _compare_gradients(facts["frames"][last], norms, variant, MEMORY_GATES if remembers else GATES)
 
 
 def _training_model(stem: str, facts: Mapping[str, Any], golden: Path) -> nn.Module:
@@ -136,16 +153,18 @@ def _published_norms(stem: str, network: nn.Module, golden: Path, seed: int) -> 
     return norms
 
 
-def _compare_gradients(entry: Mapping[str, Any], norms: Mapping[str, float], variant: str) -> Iterator[Comparison]:
+def _compare_gradients(
+    entry: Mapping[str, Any], norms: Mapping[str, float], variant: str, gates: GradientGates = GATES
+) -> Iterator[Comparison]:
     """The total gradient norm, and the median and the worst of the norms of single parameters."""
     expected = {key: norm for key, norm in entry["grad_norm"].items() if norm is not None}
     if missing := expected.keys() - norms.keys():
         raise EvaluationError("parameters of the published model have no gradient here", found=sorted(missing))
     t, total = entry["t"], entry["grad_total_norm"]
     error = abs(sum(norm**2 for norm in norms.values()) ** 0.5 - total) / total
-    yield Comparison(t, "total gradient norm" + variant, error, error, GRADIENT)
+    yield Comparison(t, "total gradient norm" + variant, error, error, gates.total)
     errors = {key: abs(norms[key] - norm) / norm for key, norm in expected.items() if norm > NEGLIGIBLE * total}
     median, mean = statistics.median(errors.values()), statistics.fmean(errors.values())
-    yield Comparison(t, f"median of {len(errors)} gradient norms{variant}", median, mean, GRADIENT)
+    yield Comparison(t, f"median of {len(errors)} gradient norms{variant}", median, mean, gates.median)
     worst = max(errors, key=lambda key: errors[key])
-    yield Comparison(t, f"worst: {worst}{variant}", errors[worst], mean, SINGLE_PARAMETER)
+    yield Comparison(t, f"worst: {worst}{variant}", errors[worst], mean, gates.worst)

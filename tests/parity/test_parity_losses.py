@@ -80,7 +80,8 @@ class TestGradientGates:
         assert self.verdicts({"a": 3.2, "b": 3.853, "c": 1e-9})[2] is False
 
     def test_a_common_factor_is_found(self) -> None:
-        assert self.verdicts({"a": 3.006, "b": 4.008, "c": 1e-9}) == [False, False, True]
+        assert self.verdicts({"a": 3.006, "b": 4.008, "c": 1e-9}) == [True, False, True]
+        assert self.verdicts({"a": 3.018, "b": 4.024, "c": 1e-9}) == [False, False, True]
 
     def test_a_missing_parameter_is_an_error(self) -> None:
         with pytest.raises(EvaluationError, match="no gradient"):
