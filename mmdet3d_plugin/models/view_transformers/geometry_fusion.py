@@ -63,6 +63,8 @@ class GeometryFusion(nn.Module):
         fused = w G + (1 - w) g where G was seen, else g;     w = gate(G, g)
         geometry' = u P + (1 - u) geometry,  P = softmax(fused);  u = gate(P, geometry)
 
+    Where a pixel has a lidar return, what is mixed is one-hot; the gate u sees the predicted geometry there too.
+
     Args:
         depth_bins: (start, stop, step) of the depth bins, metres.
         in_channels: channels of the features from which logits are predicted.
@@ -122,16 +124,16 @@ class GeometryFusion(nn.Module):
         past, seen = self._recall(logits, frame, memory)
         share = self.memory_gate(past, logits).float()
         fused = torch.where(seen, share * past + (1 - share) * logits, logits)
-        stored, base = fused.detach(), geometry.flatten(0, 1)
+        stored, known_geometry = fused.detach(), geometry.flatten(0, 1)
         if lidar is not None:
             known = (lidar >= 0).flatten(0, 1)[:, None]
             truth = one_hot(lidar.clamp(min=0), self.depth_bins.num).movedim(-1, 2).flatten(0, 1).to(logits)
-            base = torch.where(known, truth.to(base.dtype), base)
+            known_geometry = torch.where(known, truth.to(geometry.dtype), known_geometry)
             measured = torch.where(known, self._remembered(truth), logits.detach())
             stored = torch.where(seen, share.detach() * past + (1 - share.detach()) * measured, measured)
         probability = fused.softmax(dim=1)
-        share = self.geometry_gate(probability, base).float()
-        mixed = share * probability + (1 - share) * base
+        share = self.geometry_gate(probability, geometry.flatten(0, 1)).float()
+        mixed = share * probability + (1 - share) * known_geometry
         age = torch.zeros_like(frame.meta.sequence_id) if memory is None else memory.age
         remembered = GeometryMemory(age + 1, stored.unflatten(0, batch), frame.rig.crop_from_pixel)
         return mixed.unflatten(0, batch), remembered

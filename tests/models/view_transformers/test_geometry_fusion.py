@@ -180,9 +180,9 @@ def test_lidar_replaces_the_geometry_and_what_is_remembered(kind):
     torch.testing.assert_close(out[other], plain[other])
     torch.testing.assert_close(memory.logits[other], without.logits[other])
     logits = fusion.output(features)[1, :, 2, 3]
-    pixel = (logits.softmax(0)[None, :, None, None], truth[None, :, None, None])
-    u = fusion.geometry_gate(*pixel)
-    torch.testing.assert_close(out[0, 1, :, 2, 3], (u * pixel[0] + (1 - u) * pixel[1]).flatten())
+    probability, predicted = logits.softmax(0), geometry[0, 1, :, 2, 3]
+    u = fusion.geometry_gate(probability[None, :, None, None], predicted[None, :, None, None]).flatten()
+    torch.testing.assert_close(out[0, 1, :, 2, 3], u * probability + (1 - u) * truth)
     stored = memory.logits[0, 1, :, 2, 3]
     if kind == "probabilities":
         assert torch.equal(stored, truth)
