@@ -39,6 +39,8 @@ and adds the file. **Synthetic results are not comparable with real ones**: they
 good it is. `synthetic/learn` and `synthetic/demo` hold the results of one `make learn` and one `make demo`: the
 `model`, the same model fed the images of another scene (`shuffled_images`), and the most frequent training label of
 every voxel (`majority`).
+`synthetic/overfit` holds toy models scored on the only sequence that they were trained on
+(`occstudio prove overfit_alocc`): they must know it by heart, 85 % mIoU inside the camera mask.
 """
 
 
