@@ -20,9 +20,13 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any
     that it calls has changed in another file. Here the cache folder is named after all sources beside the function,
     so that a change of any of them compiles anew. Functions may call compiled functions of their own folder only.
 
+    A function for which nothing is said about `fastmath` inherits it from the function that happens to call it first,
+    and keeps it on disk: other programs would then get other last bits. Here it is off unless asked for.
+
     Args:
         options: of `numba.njit`.
     """
+    options = {"fastmath": False, "error_model": "python", **options}
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         folder = Path(function.__code__.co_filename).resolve().parent

@@ -61,3 +61,27 @@ def test_a_folder_of_the_user_is_respected(package, tmp_path, monkeypatch):
     assert answer(package) == 41
     assert not list(package.rglob("*.nbi"))
     assert len(list((tmp_path / "cache").rglob("*.nbi"))) == 2
+
+
+_STRICT = """
+from mmdet3d_plugin.machine_code import compiled
+
+@compiled()
+def cancel(x, y):
+    return (x + y) - x  # fast mathematics makes it y
+
+@compiled(fastmath=True)
+def caller(x, y):
+    return cancel(x, y)
+
+{first}
+print(cancel(1e20, 1.0))
+"""
+
+
+@pytest.mark.parametrize("first", ["", "caller(1e20, 1.0)"])
+def test_who_calls_first_does_not_matter(tmp_path, monkeypatch, first):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[1]))
+    (tmp_path / "program.py").write_text(_STRICT.format(first=first))
+    done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert float(done.stdout) == 0.0
