@@ -2,47 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ...errors import ConfigError
+from .equal_bins import EqualBins
 
 
 @dataclass(frozen=True)
-class DepthBins:
-    """Equal bins of z-depth: bin k covers [start + k step, start + (k + 1) step) metres (spec/02).
+class DepthBins(EqualBins):
+    """Equal bins of z-depth: bin k covers [start + k step, start + (k + 1) step) metres (spec/02)."""
 
-    Attributes:
-        start, stop: first edge and end of the range, metres.
-        step: width of a bin, metres.
-    """
-
-    start: float
-    stop: float
-    step: float
-
-    def __post_init__(self) -> None:
-        if self.step <= 0 or self.stop - self.start < self.step:
-            raise ConfigError(
-                "the depth bins are empty",
-                found=self,
-                expected="step > 0 and stop - start >= step",
-                fix="(start, stop, step)",
-            )
-
-    @classmethod
-    def from_config(cls, cfg: DepthBins | Sequence[float]) -> DepthBins:
-        """Build from a config value `(start, stop, step)`, or pass bins through."""
-        return cfg if isinstance(cfg, cls) else cls(*cfg)
-
-    @property
-    def num(self) -> int:
-        """Number of bins D."""
-        return math.floor((self.stop - self.start) / self.step + 1e-9)
+    quantity = "depth"
 
     def edges(self, *, device: torch.device | str = "cpu") -> Tensor:
         """Near edge of every bin, [D] float32 metres; the depth at which a bin is lifted."""

@@ -2,54 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ...errors import ConfigError
+from .equal_bins import EqualBins
 
 
 @dataclass(frozen=True)
-class VelocityBins:
-    """Equally spaced velocities: bin i stands for start + i step, in m/s.
+class VelocityBins(EqualBins):
+    """Equally spaced velocities: bin i stands for start + i step, in m/s; `stop` is the end of the range and no bin."""
 
-    Attributes:
-        start, stop: first velocity, and the end of the range, which is no bin itself; m/s.
-        step: distance of two bins, m/s.
-    """
-
-    start: float
-    stop: float
-    step: float
-
-    def __post_init__(self) -> None:
-        if self.step <= 0 or self.stop - self.start < self.step:
-            raise ConfigError(
-                "the velocity bins are empty",
-                found=self,
-                expected="step > 0 and stop - start >= step",
-                fix="(start, stop, step)",
-            )
-
-    @classmethod
-    def from_config(cls, cfg: VelocityBins | Sequence[float]) -> VelocityBins:
-        """Build from a config value `(start, stop, step)`, or pass bins through.
-
-        Raises:
-            ConfigError: there are not three values, or no bin.
-        """
-        if isinstance(cfg, cls):
-            return cfg
-        if len(cfg) != 3:  # type: ignore[arg-type]
-            raise ConfigError("velocity bins are three numbers", found=cfg, expected="(start, stop, step) in m/s")
-        return cls(*cfg)  # type: ignore[misc]
-
-    @property
-    def num(self) -> int:
-        """Number of bins K."""
-        return int((self.stop - self.start) / self.step + 1e-9)
+    quantity = "velocity"
 
     def velocities(self, *, device: torch.device | str = "cpu") -> Tensor:
         """Velocity of every bin, [K] float32 m/s."""
