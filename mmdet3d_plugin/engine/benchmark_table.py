@@ -46,7 +46,7 @@ class PeakMemory:
     """Memory beyond what is in use now, MiB: allocated on the GPU, or resident where the model runs on the CPU.
 
     Raises:
-        NotImplementedError: of a CPU process on a system without Linux' /proc.
+        OccStudioError: of a CPU process on a system without Linux' /proc.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -55,7 +55,9 @@ class PeakMemory:
             torch.cuda.reset_peak_memory_stats(device)
             return
         if not _CLEAR.exists():
-            raise NotImplementedError("the memory of a process is measured on Linux only")
+            raise OccStudioError(
+                "the memory of a process cannot be measured", found=f"no {_CLEAR}", fix="run on Linux, or on a GPU"
+            )
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # what was freed before must not count as free room
         if trim is not None:
             trim(0)

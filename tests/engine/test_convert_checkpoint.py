@@ -47,7 +47,7 @@ def published_state(cfg):
 @pytest.fixture
 def published(published_state, tmp_path):
     path = tmp_path / "iter_96060_ema.pth"
-    meta = {"epoch": 12, "mmcv_version": "1.7.0", "env_info": "/home/somebody", "CLASSES": ("car",)}
+    meta = {"epoch": 12, "mmcv_version": "1.7.0", "env_info": "sys.platform: linux", "CLASSES": ("car",)}
     torch.save({"meta": meta, "state_dict": published_state, "updates": 96060}, path)
     return path
 
