@@ -52,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
         "--all", action="store_true", help="every published config in a process of its own, forward passes and losses"
     )
     parser.add_argument("--losses", action="store_true", help="losses and gradients of training instead")
+    parser.add_argument(
+        "--noise", type=int, metavar="SEED", help="with --losses: change the images by 1e-7, what float32 rounds"
+    )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write FOLDER/STEM.json, forward passes and losses")
     parser.add_argument("--device", default="cpu", help="where to run (default: cpu)")
     return parser
@@ -87,7 +90,7 @@ def _print_each(options: argparse.Namespace, console: Console) -> int:
 def _runs(options: argparse.Namespace, stems: Iterable[str]) -> Iterator[tuple[str, Iterator[Comparison]]]:
     for stem in stems:
         if options.losses:
-            yield f"{stem}: losses and gradients", compare_losses(stem, options.golden, options.device)
+            yield f"{stem}: losses and gradients", compare_losses(stem, options.golden, options.device, options.noise)
         else:
             yield f"{stem}: forward", compare_forward(stem, options.golden, options.device)
 

@@ -34,9 +34,9 @@ class GradientGates:
     worst: float
 
 
-# Changing the images by 1e-7 of their value, the rounding of float32, changes the gradients of single parameters by up
-# to 8e-3, and their total by 1e-3 where images are matched (ALOcc-2D), because rectifiers and the choice of points are
-# steps: nothing can come closer.
+# Changing the images by 1e-7 of their value, the rounding of float32 (`--noise`), changes the gradients of single
+# parameters by up to 8e-3, and their total by 1e-3 where images are matched (ALOcc-2D), because rectifiers and the
+# choice of points are steps: nothing can come closer.
 GATES = GradientGates(total=3e-3, median=1e-3, worst=2e-2)
 # With a memory of geometry (ALOcc-2D-GF) the same changes reach 1.6e-2, 1.2e-2 and, in the gate of that memory, 0.29.
 MEMORY_GATES = GradientGates(total=2e-2, median=1.5e-2, worst=0.5)
@@ -51,7 +51,7 @@ _OUR_NAME = {
 _SCALE = {"loss_flow_cosine": 0.05}
 
 
-def compare_losses(stem: str, golden: Path, device: str = "cpu") -> Iterator[Comparison]:
+def compare_losses(stem: str, golden: Path, device: str = "cpu", noise: int | None = None) -> Iterator[Comparison]:
     """Train on the frames of the golden loss files of a config, and compare the losses and gradient norms.
 
     The errors of the comparisons are relative. All files whose entry "config" is the stem are compared: the
@@ -63,6 +63,7 @@ def compare_losses(stem: str, golden: Path, device: str = "cpu") -> Iterator[Com
         stem: name of the published config.
         golden: directory of the golden figures.
         device: where to run.
+        noise: of the images, see :class:`Inputs`.
 
     Raises:
         DataError: there is no golden loss file, or it overrides something that is not known here.
@@ -74,22 +75,24 @@ def compare_losses(stem: str, golden: Path, device: str = "cpu") -> Iterator[Com
     if forward.is_file():
         torch.set_num_threads(read_golden(forward).get("threads", threads))
     try:
-        yield from _compare_files(stem, golden, device)
+        yield from _compare_files(stem, golden, device, noise)
     finally:
         torch.set_num_threads(threads)
 
 
-def _compare_files(stem: str, golden: Path, device: str) -> Iterator[Comparison]:
+def _compare_files(stem: str, golden: Path, device: str, noise: int | None) -> Iterator[Comparison]:
     for path in sorted((golden / "losses").glob(f"{stem}*.json")):
         facts = read_golden(path)
         if facts["config"] == stem:
             variant = path.stem.removeprefix(stem).lstrip("_")
-            yield from _compare_file(stem, f" ({variant})" if variant else "", facts, golden, device)
+            inputs = Inputs.of_config(load_config(find_config(stem)), facts["seed"], noise)
+            yield from _compare_file(stem, f" ({variant})" if variant else "", facts, golden, device, inputs)
 
 
-def _compare_file(stem: str, variant: str, facts: dict[str, Any], golden: Path, device: str) -> Iterator[Comparison]:
+def _compare_file(
+    stem: str, variant: str, facts: dict[str, Any], golden: Path, device: str, inputs: Inputs
+) -> Iterator[Comparison]:
     seed = facts["seed"]
-    inputs = Inputs.of_config(load_config(find_config(stem)), seed)
     model = _training_model(stem, facts, golden).to(device)
     last = len(facts["frames"]) - 1
     for number, entry in enumerate(facts["frames"]):

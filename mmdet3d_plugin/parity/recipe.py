@@ -64,6 +64,7 @@ WAYMO = Cameras(  # front, front left, front right, side left, side right
     centre_y=(634.7, 646.4, 639.0, 237.3, 241.0),
     source_size=(1280, 1920),
 )  # fmt: skip
+_ROUNDING = 1e-7
 _EGO_FROM_CAM_AXES = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]], dtype=np.float64)
 _FIRST_ROW, _FIRST_COLUMN, _STEP = 3, 5, 8  # the pixels that may hold a lidar return
 RETURNS = np.s_[:, _FIRST_ROW::_STEP, _FIRST_COLUMN::_STEP]  # of [N, H, W]
@@ -193,6 +194,8 @@ class Inputs:
         cameras: of the vehicle.
         adjacent: the model takes the images of the previous frame.
         lidar_depth: the model takes lidar depth.
+        noise: None as published; a number = images times 1 + 1e-7 times the normal variates of that seed, to
+            see what the rounding of float32 may change.
     """
 
     image_size: tuple[int, int]
@@ -200,14 +203,16 @@ class Inputs:
     cameras: Cameras = NUSCENES
     adjacent: bool = True
     lidar_depth: bool = False
+    noise: int | None = None
 
     @classmethod
-    def of_config(cls, cfg: Any, seed: int) -> Inputs:
+    def of_config(cls, cfg: Any, seed: int, noise: int | None = None) -> Inputs:
         """What the test set of a config gives to its model.
 
         Args:
             cfg: as `load_config` returns it.
             seed: of the golden file.
+            noise: see the attribute.
         """
         data = cfg.test_dataloader.dataset
         return cls(
@@ -216,6 +221,7 @@ class Inputs:
             cameras=WAYMO if data.type == "WaymoOccDataset" else NUSCENES,
             adjacent=bool(data.get("load_adjacent")),
             lidar_depth=bool((data.get("depth") or {}).get("as_input")),
+            noise=noise,
         )
 
     def frame(self, t: int, batch: int = 1) -> Frame:
@@ -251,7 +257,10 @@ class Inputs:
     def _images(self, t: int, batch: int) -> Tensor:
         seeds = [self.seed + 1000 * b for b in range(batch)]
         numbers = range(len(self.cameras))
-        return torch.from_numpy(np.stack([[image(t, c, self.image_size, s) for c in numbers] for s in seeds]))
+        images = np.stack([[image(t, c, self.image_size, s) for c in numbers] for s in seeds])
+        if self.noise is not None:
+            images *= 1 + _ROUNDING * generator(self.noise, t).standard_normal(images.shape, dtype=np.float32)
+        return torch.from_numpy(images)
 
     def _lidar_depth(self, t: int, batch: int) -> Tensor:
         seeds = [self.seed + 1000 * b for b in range(batch)]
