@@ -2,6 +2,15 @@
 is torch."""
 
 from .frustum import frustum, lift_frustum
+from .per_rig import PerRig
 from .warp import sample_volume, warp_index_matrix, warp_locations, warp_volume
 
-__all__ = ["frustum", "lift_frustum", "sample_volume", "warp_index_matrix", "warp_locations", "warp_volume"]
+__all__ = [
+    "PerRig",
+    "frustum",
+    "lift_frustum",
+    "sample_volume",
+    "warp_index_matrix",
+    "warp_locations",
+    "warp_volume",
+]

@@ -46,7 +46,7 @@ def frustum(height: int, width: int, stride: int, depths: Tensor, anchor: PixelA
 def lift_frustum(rig: CameraRig, points: Tensor) -> Tensor:
     """Move frustum points into the augmented volume frame (spec/03 "Point transform").
 
-    It depends on the calibration and the augmentation only: for a fixed rig, compute it once.
+    It depends on the calibration and the augmentation only: for a fixed rig, compute it once (:class:`PerRig`).
 
     Args:
         rig: N cameras of B samples.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..registry import MODELS
-from ..structures import Frame, OccBatch, OccLabels, OccOutput, OccTargets, StreamOrder, TemporalState
+from ..structures import CameraRig, Frame, OccBatch, OccLabels, OccOutput, OccTargets, StreamOrder, TemporalState
 from .protocols import DepthGuidance, FlowGuidance, Guidance
 
 Mode = Literal["loss", "predict", "tensor"]
@@ -20,6 +21,9 @@ Mode = Literal["loss", "predict", "tensor"]
 class ToDevice(BaseDataPreprocessor):
     """Moves a batch to the device of the model; the engine calls it before every forward.
 
+    Frames that follow each other under one calibration receive the same rig object, which spares stages its comparison
+    (:class:`mmdet3d_plugin.geometry.PerRig`).
+
     Attributes:
         orders: where it checks that frames follow each other, by stream.
     """
@@ -27,6 +31,7 @@ class ToDevice(BaseDataPreprocessor):
     def __init__(self) -> None:
         super().__init__()
         self.orders = {"training": StreamOrder(), "evaluation": StreamOrder()}
+        self._rig: tuple[CameraRig, CameraRig] | None = None  # of the latest frame, as it came and on the device
 
     def forward(self, data: OccBatch, training: bool = False) -> dict[str, OccBatch]:
         """The arguments of `OccupancyModel.forward` on the device of the model.
@@ -36,7 +41,22 @@ class ToDevice(BaseDataPreprocessor):
         """
         if len(data.frames) == 1:  # windows of frames overlap
             self.orders["training" if training else "evaluation"].admit(data.frames[0])
-        return {"batch": data.to(self.device, non_blocking=True)}
+        moved = data.to(self.device, non_blocking=True)
+        if len(data.frames) == 1:
+            (frame,) = moved.frames
+            rig = self._known(data.frames[0].rig, frame.rig)
+            moved = dataclasses.replace(moved, frames=(dataclasses.replace(frame, rig=rig),))
+        return {"batch": moved}
+
+    def _known(self, rig: CameraRig, moved: CameraRig) -> CameraRig:
+        """The rig of the frame before if it equals this one, which must not come from a GPU to be compared."""
+        device = moved.ego_from_cam.device
+        if rig.ego_from_cam.device.type != "cpu":
+            return moved
+        if self._rig is None or self._rig[1].ego_from_cam.device != device or not rig.equals(self._rig[0]):
+            kept = rig.clone()  # a caller may write the next calibration into the same memory
+            self._rig = (kept, kept.to(device, non_blocking=True))
+        return self._rig[1]
 
 
 @dataclass

@@ -39,6 +39,10 @@ class TensorRecord:
 
         return self.map(move)
 
+    def equals(self: R, other: R) -> bool:
+        """Whether all tensors of two flat records on one device are equal."""
+        return all(torch.equal(getattr(self, f.name), getattr(other, f.name)) for f in self._fields())
+
     def detach(self: R) -> R:
         """The same record outside of the autograd graph."""
         return self.map(Tensor.detach)

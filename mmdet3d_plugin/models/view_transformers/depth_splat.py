@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ...geometry import frustum, lift_frustum
+from ...geometry import PerRig, frustum, lift_frustum
 from ...geometry.frustum import PixelAnchor
 from ...registry import MODELS
 from ...structures import CameraRig, DepthAux, Frame, Lifted, Memory, Volume, VoxelGrid
@@ -18,10 +18,6 @@ from .inter_object_transfer import TransferredMass
 @MODELS.register_module()
 class DepthSplat(nn.Module):
     """A view transformer that knows how deep every pixel is.
-
-    Where the points of the frusta lie follows from the calibration alone, and is computed for every frame: of the 27 s
-    that a frame of ALOcc-3D takes on one CPU core it is 0.02 s, and to tell whether a calibration is that of the frame
-    before, a GPU would have to wait.
 
     Args:
         grid: voxel grid `dict(lower=..., upper=..., shape=...)`; one voxel along z makes a bird's-eye view.
@@ -55,6 +51,7 @@ class DepthSplat(nn.Module):
         self.lifting = MODELS.build(lifting)
         self.pixel_anchor = pixel_anchor
         self.depth_anchor = depth_anchor
+        self._frusta = PerRig[tuple[Tensor, Tensor]]()
 
     def forward(
         self,
@@ -70,18 +67,29 @@ class DepthSplat(nn.Module):
         estimate, memory = self.depth_net(features, frame, memory, guidance)
         context = estimate.context
         with torch.autocast(context.device.type, enabled=False):
-            points = self._frustum(frame.images.shape[-2:], context)
-            index, weights = self._index(frame.rig, points), estimate.geometry.float()
+            points, index = self._frustum_index(frame, context)
+            weights = estimate.geometry.float()
             if estimate.inter is not None:
                 index = torch.cat((index, self._transferred_index(frame.rig, points, estimate.inter)), dim=2)
                 weights = torch.cat((weights, estimate.inter.weights.float()), dim=2)
             volume = self.lifting(context.float(), weights, index, self.grid.zyx)
         return Lifted(Volume(volume, self.grid), DepthAux(estimate.depth, context)), memory
 
-    def _frustum(self, image_size: tuple[int, int], context: Tensor) -> Tensor:
-        """Pixel position and depth of every point of one camera's frustum, [D, h, w, 3] (u, v, metres)."""
-        depths = lifted_depths(self.depth_bins, self.depth_anchor, device=context.device)
-        return frustum(*image_size, image_size[1] // context.shape[-1], depths, self.pixel_anchor)
+    def _frustum_index(self, frame: Frame, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Points of the frusta above features [B, N, C, h, w].
+
+        Returns:
+            [D, h, w, 3] pixel position and depth (u, v, metres) of the points of one camera, and [B, N, D, h, w, 3] the
+            continuous voxel index of those of all.
+        """
+        size, cells, device = tuple(frame.images.shape[-2:]), tuple(context.shape[-2:]), context.device
+
+        def compute() -> tuple[Tensor, Tensor]:
+            depths = lifted_depths(self.depth_bins, self.depth_anchor, device=device)
+            points = frustum(*size, size[1] // cells[1], depths, self.pixel_anchor)
+            return points, self._index(frame.rig, points)
+
+        return self._frusta.get(frame.rig, (size, cells, device), compute)
 
     def _index(self, rig: CameraRig, points: Tensor) -> Tensor:
         """Continuous voxel index of frustum points ([B, N,] K, h, w, 3), [B, N, K, h, w, 3]."""
