@@ -13,6 +13,7 @@ from .compare import by_protocol, class_rows, metric_rows
 from .protocol import SYNTHETIC_WARNING, Protocol
 from .report import Result, read_result
 from .state import EvaluationState
+from .verdict import SUFFIX, Verdict, read_verdict
 
 _HASH_DIGITS = 12  # enough to tell sets of samples apart at a glance; `by_protocol` compares all 64
 _ROUNDING = 1e-12  # numpy builds may sum in another order; the last bit of a double is no edit
@@ -39,8 +40,7 @@ and adds the file. **Synthetic results are not comparable with real ones**: they
 good it is. `synthetic/learn` and `synthetic/demo` hold the results of one `make learn` and one `make demo`: the
 `model`, the same model fed the images of another scene (`shuffled_images`), and the most frequent training label of
 every voxel (`majority`).
-`synthetic/overfit` holds toy models scored on the only sequence that they were trained on
-(`occstudio prove overfit_alocc`): they must know it by heart, 85 % mIoU inside the camera mask.
+`synthetic/overfit` holds toy models scored on the only sequence that they were trained on.
 """
 
 
@@ -48,20 +48,23 @@ def model_zoo_page(folder: str | Path) -> str:
     """The page, in Markdown, of all result files below a folder: real data first, then by name.
 
     Args:
-        folder: holds result files (`*.json`) at any depth and no other JSON; their paths below it name the results.
+        folder: holds result files (`*.json`) and verdicts (`*.verdict.json`) at any depth and no other JSON; the paths
+            of results below it name them.
 
     Raises:
         EvaluationError: there is no result file, one cannot be read, or its numbers do not follow from its counts.
     """
     folder = Path(folder)
-    paths = sorted(folder.rglob("*.json"))
+    paths = sorted(path for path in folder.rglob("*.json") if not path.name.endswith(SUFFIX))
+    verdicts = [read_verdict(path) for path in sorted(folder.rglob(f"*{SUFFIX}"))]
     found = {path.relative_to(folder).with_suffix("").as_posix(): read_checked(path) for path in paths}
     if not found:
         raise EvaluationError(
             f"no result file below {folder}", expected="*.json", fix="name the folder of the results with --results"
         )
     results = dict(sorted(found.items(), key=lambda item: (item[1].protocol.synthetic, item[0])))
-    return "\n".join([_INTRODUCTION, *(line for block in by_protocol(results) for line in _section(block))])
+    sections = (line for block in by_protocol(results) for line in _section(block))
+    return "\n".join([_INTRODUCTION, *_proofs(verdicts), *sections])
 
 
 def read_checked(path: str | Path) -> Result:
@@ -115,6 +118,21 @@ def _same(mine: object, theirs: object) -> bool:
             mine, theirs, rel_tol=_ROUNDING, abs_tol=_ROUNDING
         )
     return mine == theirs
+
+
+def _proofs(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """Lines of what was shown on the synthetic world; none where there are no verdicts."""
+    if not verdicts:
+        return
+    yield from ("## SYNTHETIC: what toy models must learn", "", "`occstudio prove`, which `make learn` runs:", "")
+    yield from _table(
+        [
+            ["command", *(f"`occstudio prove {verdict.name}`" for verdict in verdicts)],
+            ["claim", *(verdict.claim for verdict in verdicts)],
+            ["found", *(verdict.found for verdict in verdicts)],
+            ["verdict", *("holds" if verdict.holds else "FAILS" for verdict in verdicts)],
+        ]
+    )
 
 
 def _section(results: Mapping[str, Result]) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from ..engine.scoring import score_checkpoint
 from ..errors import ConfigError, EvaluationError, closest
 from ..evaluation.predictions import SavedPrediction, read_prediction
 from ..evaluation.report import Result
+from ..evaluation.verdict import Verdict, write_verdict
 from ..structures import OccTargets
 from .catalog import PROOFS, Comparison, Overfit
 from .occluded_movers import occluded_mover_counts, occluded_mover_iou
@@ -31,27 +31,13 @@ LEARNED = 0.85
 _LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
 
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-    """Outcome of a proof.
-
-    Attributes:
-        name: of the proof.
-        holds: whether the claim was met.
-        words: the numbers.
-    """
-
-    name: str
-    holds: bool
-    words: str
-
-
 def prove(names: Iterable[str], work_dir: str | Path, data_dir: str | Path) -> list[Verdict]:
     """Run proofs one after the other; trainings and worlds that are there already are used again.
 
     Args:
         names: keys of `PROOFS`.
-        work_dir: receives `<config>/` for every training, with `result.json` and `predictions/`.
+        work_dir: receives `<config>/` for every training, with `result.json` and `predictions/`, and
+            `<name>.verdict.json` for every proof.
         data_dir: worlds are made in `data_dir/synthetic-<preset>`.
 
     Raises:
@@ -72,9 +58,10 @@ def prove(names: Iterable[str], work_dir: str | Path, data_dir: str | Path) -> l
             verdict = _overfit(name, proof, root, Path(work_dir))
         else:
             verdict = _compare(name, proof, root, Path(work_dir))
-        logger.info(f"{'holds' if verdict.holds else 'FAILS'}: {name}: {verdict.words}")
+        write_verdict(verdict, Path(work_dir))
+        logger.info(verdict.line())
         verdicts.append(verdict)
-    failed = [f"{v.name}: {v.words}" for v in verdicts if not v.holds]
+    failed = [verdict.line() for verdict in verdicts if not verdict.holds]
     if failed:
         raise EvaluationError("not proved", found="; ".join(failed))
     return verdicts
@@ -85,24 +72,25 @@ def _overfit(name: str, proof: Overfit, root: Path, work_dir: Path) -> Verdict:
     result = _train_and_score(cfg, work_dir / proof.config)
     if proof.measure == "velocity":
         ours, still = result.metrics["mAVE"], _error_of_standstill(cfg, work_dir / proof.config / "predictions")
-        words = f"velocity error {ours:.3f} m/s, half at most of {still:.3f} m/s if nothing moved"
-        return Verdict(name, ours <= 0.5 * still, words)
+        claim = f"the velocities of {proof.config} err at most half as much as if nothing moved"
+        return Verdict(name, claim, f"{ours:.3f} m/s against {still:.3f} m/s", ours <= 0.5 * still)
     found = result.metrics[proof.measure]
-    return Verdict(name, found > LEARNED, f"{proof.measure} {100 * found:.2f}, more than {100 * LEARNED:.0f}")
+    claim = f"{proof.config} knows its sequence by heart: {proof.measure} above {100 * LEARNED:.0f} %"
+    return Verdict(name, claim, f"{100 * found:.2f} %", found > LEARNED)
 
 
 def _compare(name: str, proof: Comparison, root: Path, work_dir: Path) -> Verdict:
-    numbers = {}
+    numbers = []
     for stem in (proof.better, proof.worse):
         cfg = _config(stem, root, proof.world)
         result = _train_and_score(cfg, work_dir / stem)
         if proof.measure == "occluded movers":
-            numbers[stem] = occluded_mover_iou(_occluded(cfg, work_dir / stem / "predictions"))
+            numbers.append(occluded_mover_iou(_occluded(cfg, work_dir / stem / "predictions")))
         else:
-            numbers[stem] = result.metrics[proof.measure]
-    better, worse = numbers[proof.better], numbers[proof.worse]
-    words = f"{proof.measure}: {proof.better} {100 * better:.2f}, {proof.worse} {100 * worse:.2f}"
-    return Verdict(name, better > worse, words)
+            numbers.append(result.metrics[proof.measure])
+    better, worse = numbers
+    claim = f"{proof.better} beats {proof.worse} in {proof.measure}"
+    return Verdict(name, claim, f"{100 * better:.2f} % against {100 * worse:.2f} %", better > worse)
 
 
 def _config(stem: str, root: Path, world: str) -> Config:

@@ -17,6 +17,7 @@ from mmdet3d_plugin.evaluation import Protocol, make_result, read_result, write_
 from mmdet3d_plugin.evaluation.miou import empty_voxel_counts
 from mmdet3d_plugin.evaluation.model_zoo import model_zoo_page, read_checked
 from mmdet3d_plugin.evaluation.state import EvaluationState
+from mmdet3d_plugin.evaluation.verdict import Verdict, write_verdict
 from mmdet3d_plugin.version import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -228,6 +229,21 @@ def test_unreadable_and_missing_files_are_errors(write, page, tmp_path):
     path = write("a")
     path.write_text(path.read_text()[:-20])
     with pytest.raises(EvaluationError, match="cannot be read"):
+        page()
+
+
+def test_verdicts_stand_before_the_numbers(write, page, tmp_path):
+    write("some/model")
+    assert "occstudio prove" not in page()
+    write_verdict(Verdict("memory", "a beats b", "2 % against 1 %", True), tmp_path / "results" / "proofs")
+    write_verdict(Verdict("noise", "c beats d", "1 % against 2 %", False), tmp_path / "results" / "proofs")
+    table = tables(page())[0]
+    assert [list(row.values()) for row in table] == [
+        ["`occstudio prove memory`", "a beats b", "2 % against 1 %", "holds"],
+        ["`occstudio prove noise`", "c beats d", "1 % against 2 %", "FAILS"],
+    ]
+    (tmp_path / "results" / "proofs" / "noise.verdict.json").write_text("{}")
+    with pytest.raises(EvaluationError, match=r"noise\.verdict\.json is no verdict"):
         page()
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from mmdet3d_plugin.datasets.synthetic.presets import PRESETS
 from mmdet3d_plugin.errors import ConfigError, EvaluationError
+from mmdet3d_plugin.evaluation.verdict import read_verdict
 from mmdet3d_plugin.proofs import PROOFS, Comparison, Overfit, prove, run
 
 
@@ -37,13 +38,18 @@ def test_an_unknown_proof_is_refused(tmp_path):
 def test_what_has_not_been_learned_fails_after_all_have_run(data_dir, monkeypatch):
     monkeypatch.setitem(PROOFS, "semantics", Overfit("overfit_alocc", world="tiny"))
     monkeypatch.setitem(PROOFS, "flow", Overfit("overfit_aloccflow", "velocity", world="tiny"))
-    with pytest.raises(EvaluationError, match=r"(?s)not proved.*semantics: mIoU@camera.*flow: velocity error"):
+    with pytest.raises(EvaluationError, match=r"(?s)not proved.*semantics FAILS: .*mIoU@camera.*flow FAILS: .*m/s"):
         prove(["semantics", "flow"], data_dir / "work", data_dir)
     assert (data_dir / "work/overfit_aloccflow/result.json").is_file()
+    verdict = read_verdict(data_dir / "work/flow.verdict.json")
+    assert verdict.name == "flow"
+    assert not verdict.holds
 
 
 def test_pairs_are_compared_where_no_camera_sees(data_dir, monkeypatch):
     pair = Comparison("lidar_depth", "lidar_depth", "occluded movers", world="tiny")
     monkeypatch.setitem(PROOFS, "pair", pair)
-    with pytest.raises(EvaluationError, match="pair: occluded movers: lidar_depth"):  # it does not beat itself
+    with pytest.raises(
+        EvaluationError, match="pair FAILS: lidar_depth beats lidar_depth in occluded movers"
+    ):  # it does not beat itself
         prove(["pair"], data_dir / "work", data_dir)
