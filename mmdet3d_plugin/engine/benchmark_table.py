@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from torch import nn
 
 from ..apis import build_model
 from ..config import load_config
@@ -43,14 +44,18 @@ _HEAD = (
 
 
 class PeakMemory:
-    """Memory beyond what is in use now, MiB: allocated on the GPU, or resident where the model runs on the CPU.
+    """The most memory that a model needs, MiB: allocated on the GPU; on the CPU what becomes resident from now on.
+
+    Args:
+        model: loaded already; on the CPU its weights are added, on a GPU they are among what is allocated.
 
     Raises:
         OccStudioError: of a CPU process on a system without Linux' /proc.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, model: nn.Module) -> None:
         self.device = device
+        self.weights = sum(tensor.numel() * tensor.element_size() for tensor in (*model.parameters(), *model.buffers()))
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
             return
@@ -65,10 +70,10 @@ class PeakMemory:
         self.before = _kib("VmRSS")
 
     def mib(self) -> float:
-        """Peak since the construction. On a GPU the weights and the frame are in it, on the CPU they are not."""
+        """Peak since the construction."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device) / 2**20
-        return (_kib("VmHWM") - self.before) / 2**10
+        return (_kib("VmHWM") - self.before) / 2**10 + self.weights / 2**20
 
 
 def _kib(name: str) -> int:
@@ -100,7 +105,7 @@ def measure(
     for dtype in ("float32", "bfloat16"):
         model.reset_stream()
         stream = example_stream(cfg, shape, where)
-        memory, seconds, kept = PeakMemory(where), [], []
+        memory, seconds, kept = PeakMemory(where, model), [], []
         with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16, enabled=dtype == "bfloat16"):
             for number in range(warm_up + frames):
                 taken, predicted = timed(model, OccBatch((next(stream),)), where)
@@ -151,7 +156,7 @@ def table(results: Sequence[dict[str, Any]], failed: dict[str, str]) -> str:
         what = (
             "the GPU memory allocated at most, weights included"
             if first["on_gpu"]
-            else "the growth of the resident memory over the loaded model"
+            else "the growth of the resident memory over the loaded model, and its weights"
         )
         lines.append(
             f"\nOne sequence, batch size 1, images in memory; {first['frames']} frames after {first['warm_up']}; "
@@ -189,7 +194,7 @@ def write_table(
 
     Args:
         configs: config files; every published one if empty.
-        out: where to write the table too.
+        out: page that receives the table too, after every config.
         frames, warm_up, device, golden: see :func:`measure`.
 
     Returns:
@@ -211,11 +216,18 @@ def write_table(
             failed[path.stem] = said[-1]
         else:
             results.append(json.loads(done.stdout.strip().splitlines()[-1]))
-    text = table(results, failed)
-    sys.stdout.write(text)
-    if out is not None:
-        out.write_text(text)
+        if out is not None:
+            out.write_text(_page(table(results, failed), configs, frames, warm_up, golden))
+    sys.stdout.write(table(results, failed))
     return 1 if failed else 0
+
+
+def _page(measured: str, configs: Sequence[str], frames: int, warm_up: int, golden: Path | None) -> str:
+    """A table with the command that makes it."""
+    command = [f"--frames {frames} --warm-up {warm_up}", *(["--golden GOLDEN"] if golden else [])]
+    command.append("--table" if configs else "--all")
+    lines = [" ".join(["python tools/analysis_tools/benchmark.py", *command]), *(f"    {config}" for config in configs)]
+    return "# Speed and memory\n\n```\n" + " \\\n".join(lines) + f"\n```\n\n{measured}"
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from mmdet3d_plugin.config import load_config
 from mmdet3d_plugin.engine import benchmark, benchmark_table
@@ -31,23 +32,28 @@ RESULT = {
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measured on Linux only")
 class TestPeakMemory:
     CPU = torch.device("cpu")
+    EMPTY = nn.Module()
 
     def test_counts_what_is_allocated_and_freed_again(self):
-        memory = PeakMemory(self.CPU)
+        memory = PeakMemory(self.CPU, self.EMPTY)
         block = np.ones(200 * 2**17)  # 200 MiB
         del block
         assert memory.mib() == pytest.approx(200, abs=25)
 
     def test_counts_from_its_construction_on(self):
         block = np.ones(200 * 2**17)
-        memory = PeakMemory(self.CPU)
+        memory = PeakMemory(self.CPU, self.EMPTY)
         assert memory.mib() < 25
         del block
+
+    def test_counts_the_weights(self):
+        weights = nn.Linear(2**18 - 1, 50)  # 50 MiB
+        assert PeakMemory(self.CPU, weights).mib() == pytest.approx(50, abs=25)
 
     def test_room_that_was_freed_before_counts_as_new(self):
         blocks = [torch.ones(2**14) for _ in range(2000)]  # small enough to stay in the heap when they are freed
         del blocks
-        memory = PeakMemory(self.CPU)
+        memory = PeakMemory(self.CPU, self.EMPTY)
         blocks = [torch.ones(2**14) for _ in range(2000)]
         assert memory.mib() == pytest.approx(125, abs=25)
         del blocks
@@ -96,7 +102,9 @@ def test_one_process_for_each_config_and_failures_do_not_hide_others(monkeypatch
     assert [command[3] for command in commands] == ["bad.py", "good.py"]
     assert commands[0][4:] == ["--frames", "3", "--warm-up", "1", "--device", "cpu"]
     printed = capsys.readouterr().out
-    assert printed == out.read_text()
+    page = out.read_text()
+    assert page.endswith(printed)
+    assert "benchmark.py --frames 3 --warm-up 1 --table \\\n    bad.py \\\n    good.py\n" in page
     assert "bad could not be measured: ValueError: broken" in printed
     assert MINI in printed
     commands.clear()
