@@ -120,7 +120,10 @@ class CostVolumeFlow(nn.Module):
 
     def velocity(self, logits: Tensor) -> Tensor:
         """Expected velocity [B, 2, Z, Y, X] (v_x, v_y) in m/s of logits [B, K, 2, Z, Y, X]."""
-        return self.bins.expectation(logits)
+        if torch.is_grad_enabled():
+            return self.bins.expectation(logits)
+        # A height at a time: the probabilities of all would take as much memory as the logits once more.
+        return torch.cat([self.bins.expectation(slab) for slab in logits.split(1, dim=3)], dim=2)
 
     def _match(
         self, volume: Volume, frame: Frame, memory: FlowMemory | None, guidance: FlowGuidance | None

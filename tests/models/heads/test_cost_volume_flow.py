@@ -316,6 +316,13 @@ def test_lanes_without_a_previous_truth_are_not_guided():
 # ---------------------------------------------------------------- in a head
 
 
+def test_velocities_are_the_same_whether_gradients_are_recorded_or_not():
+    head, logits = branch(), torch.randn(2, 8, 2, 5, 4, 3)
+    recorded = head.velocity(logits)
+    with torch.no_grad():
+        torch.testing.assert_close(head.velocity(logits), recorded)
+
+
 def test_the_head_decodes_velocities_in_their_order():
     torch.manual_seed(0)
     head = PrototypeMaskHead(6, None, labels="OpenOcc", flow={"type": "CostVolumeFlow", "bins": BINS}).eval()
