@@ -62,7 +62,7 @@ def _made_with(results: Sequence[ParityResult]) -> str:
     groups: dict[str, list[str]] = {}
     for result in results:
         values = dict(result.made_with)
-        where = f"{values.pop('device')}, {values.pop('threads')} threads"
+        where = f"{values.pop('device')}, threads: {values.pop('threads')}"
         groups.setdefault(", ".join(f"{k} {v}" for k, v in values.items()) + f"; {where}", []).append(result.config)
     if len(groups) == 1:
         return f"Made with {next(iter(groups))}."
