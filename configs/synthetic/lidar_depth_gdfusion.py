@@ -14,3 +14,5 @@ model = dict(
         )
     )
 )
+# Along whole scenes, as in evaluation: memories that were trained on two frames at a time drift within eight.
+train_dataloader = dict(dataset=dict(sequences_split=1))
