@@ -40,7 +40,8 @@ and adds the file. **Synthetic results are not comparable with real ones**: they
 good it is. `synthetic/learn` and `synthetic/demo` hold the results of one `make learn` and one `make demo`: the
 `model`, the same model fed the images of another scene (`shuffled_images`), and the most frequent training label of
 every voxel (`majority`).
-`synthetic/overfit` holds toy models scored on the only sequence that they were trained on.
+`synthetic/overfit` holds toy models scored on the only sequence that they were trained on, `synthetic/compare` pairs of
+which one must win on scenes that neither has seen; both are of `occstudio prove`.
 """
 
 
