@@ -234,7 +234,7 @@ def test_unreadable_and_missing_files_are_errors(write, page, tmp_path):
 
 def test_verdicts_stand_before_the_numbers(write, page, tmp_path):
     write("some/model")
-    assert "occstudio prove" not in page()
+    assert "what toy models must learn" not in page()
     write_verdict(Verdict("memory", "a beats b", "2 % against 1 %", True), tmp_path / "results" / "proofs")
     write_verdict(Verdict("noise", "c beats d", "1 % against 2 %", False), tmp_path / "results" / "proofs")
     table = tables(page())[0]
