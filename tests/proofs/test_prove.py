@@ -49,7 +49,6 @@ def test_what_has_not_been_learned_fails_after_all_have_run(data_dir, monkeypatc
 def test_pairs_are_compared_where_no_camera_sees(data_dir, monkeypatch):
     pair = Comparison("lidar_depth", "lidar_depth", "occluded movers", world="tiny")
     monkeypatch.setitem(PROOFS, "pair", pair)
-    with pytest.raises(
-        EvaluationError, match="pair FAILS: lidar_depth beats lidar_depth in occluded movers"
-    ):  # it does not beat itself
+    # It does not beat itself.
+    with pytest.raises(EvaluationError, match="pair FAILS: lidar_depth beats lidar_depth in occluded movers"):
         prove(["pair"], data_dir / "work", data_dir)
