@@ -55,7 +55,6 @@ class PeakMemory:
 
     def __init__(self, device: torch.device, model: nn.Module) -> None:
         self.device = device
-        self.weights = sum(tensor.numel() * tensor.element_size() for tensor in (*model.parameters(), *model.buffers()))
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
             return
@@ -68,6 +67,7 @@ class PeakMemory:
             trim(0)
         _CLEAR.write_text("5")  # resets VmHWM
         self.before = _kib("VmRSS")
+        self.weights = sum(tensor.numel() * tensor.element_size() for tensor in (*model.parameters(), *model.buffers()))
 
     def mib(self) -> float:
         """Peak since the construction."""
@@ -217,16 +217,15 @@ def write_table(
         else:
             results.append(json.loads(done.stdout.strip().splitlines()[-1]))
         if out is not None:
-            out.write_text(_page(table(results, failed), configs, frames, warm_up, golden))
+            out.write_text(_page(table(results, failed), configs, options))
     sys.stdout.write(table(results, failed))
     return 1 if failed else 0
 
 
-def _page(measured: str, configs: Sequence[str], frames: int, warm_up: int, golden: Path | None) -> str:
+def _page(measured: str, configs: Sequence[str], options: Sequence[str]) -> str:
     """A table with the command that makes it."""
-    command = [f"--frames {frames} --warm-up {warm_up}", *(["--golden GOLDEN"] if golden else [])]
-    command.append("--table" if configs else "--all")
-    lines = [" ".join(["python tools/analysis_tools/benchmark.py", *command]), *(f"    {config}" for config in configs)]
+    command = ["python tools/analysis_tools/benchmark.py", *options, "--table" if configs else "--all"]
+    lines = [" ".join(command), *(f"    {config}" for config in configs)]
     return "# Speed and memory\n\n```\n" + " \\\n".join(lines) + f"\n```\n\n{measured}"
 
 

@@ -39,14 +39,13 @@ class ToDevice(BaseDataPreprocessor):
         Raises:
             StreamError: see :class:`StreamOrder`.
         """
-        if len(data.frames) == 1:  # windows of frames overlap
-            self.orders["training" if training else "evaluation"].admit(data.frames[0])
+        if len(data.frames) != 1:  # windows of frames overlap
+            return {"batch": data.to(self.device, non_blocking=True)}
+        self.orders["training" if training else "evaluation"].admit(data.frames[0])
         moved = data.to(self.device, non_blocking=True)
-        if len(data.frames) == 1:
-            (frame,) = moved.frames
-            rig = self._known(data.frames[0].rig, frame.rig)
-            moved = dataclasses.replace(moved, frames=(dataclasses.replace(frame, rig=rig),))
-        return {"batch": moved}
+        (frame,) = moved.frames
+        rig = self._known(data.frames[0].rig, frame.rig)
+        return {"batch": dataclasses.replace(moved, frames=(dataclasses.replace(frame, rig=rig),))}
 
     def _known(self, rig: CameraRig, moved: CameraRig) -> CameraRig:
         """The rig of the frame before if it equals this one, which must not come from a GPU to be compared."""

@@ -104,7 +104,7 @@ def test_one_process_for_each_config_and_failures_do_not_hide_others(monkeypatch
     printed = capsys.readouterr().out
     page = out.read_text()
     assert page.endswith(printed)
-    assert "benchmark.py --frames 3 --warm-up 1 --table \\\n    bad.py \\\n    good.py\n" in page
+    assert "benchmark.py --frames 3 --warm-up 1 --device cpu --table \\\n    bad.py \\\n    good.py\n" in page
     assert "bad could not be measured: ValueError: broken" in printed
     assert MINI in printed
     commands.clear()
