@@ -6,6 +6,7 @@ from .image_semantics import ImageSemanticsLoss
 from .lovasz import LovaszSoftmax
 from .mask import MaskCriterion, MaskLoss
 from .point_sampler import PointSampler
+from .scene_class_affinity import SceneClassAffinity
 from .voxel import VoxelCrossEntropy
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "MaskCriterion",
     "MaskLoss",
     "PointSampler",
+    "SceneClassAffinity",
     "VoxelCrossEntropy",
 ]
