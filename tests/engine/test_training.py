@@ -13,6 +13,7 @@ import torch
 
 from mmdet3d_plugin.engine.checkpoint import saved_checkpoints
 from mmdet3d_plugin.engine.hooks import read_log
+from mmdet3d_plugin.engine.runner import store_channels_last
 
 
 def strike(step: int, when: str = "step") -> dict[str, dict]:
@@ -160,3 +161,12 @@ def test_mixed_precision_trains(training, tmp_path):
     assert half != full
     assert half[-1][1] == pytest.approx(full[-1][1], rel=0.05)
     assert all(t.dtype != torch.bfloat16 for t in weights(tmp_path / "half").values())
+
+
+def test_kernels_in_space_are_stored_channels_last_and_give_the_same_output():
+    model = torch.nn.Sequential(torch.nn.Conv3d(4, 4, 3), torch.nn.Conv3d(4, 2, 1)).double()
+    volume = torch.randn(1, 4, 5, 6, 7, dtype=torch.float64)
+    before = model(volume)
+    store_channels_last(model)
+    assert model[0].weight.stride() == (4 * 27, 1, 4 * 9, 4 * 3, 4)
+    torch.testing.assert_close(model(volume), before)
