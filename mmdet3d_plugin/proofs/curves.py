@@ -16,8 +16,11 @@ from .run import CONFIGS
 
 CURVES = ("overfit_alocc", "overfit_aloccflow", "overfit_bevdetocc", "overfit_gdfusion")
 STEPS = 20
-OTHER_MACHINE = 0.05
-"""Largest relative difference where processor or PyTorch differ: rounding grows from step to step."""
+OTHER_MACHINE = 0.1
+"""Largest relative difference where processor or PyTorch differ."""
+OTHER_STEPS = 10
+"""So many steps are compared there. Rounding grows from step to step: another layout of the kernels in space moved the
+gradient norm of `overfit_aloccflow` by 4 % within ten steps and by 55 % within twenty."""
 
 
 def machine() -> dict[str, str]:
@@ -63,7 +66,8 @@ def read_curve(path: Path) -> dict[str, Any]:
 
 
 def require_equal(stem: str, found: dict[str, Any], golden: dict[str, Any]) -> None:
-    """Compare a curve with the beginning of a golden one: bit by bit where the machine is of the same kind.
+    """Compare a curve with the beginning of a golden one: bit by bit where the machine is of the same kind, its first
+    steps within a tolerance elsewhere.
 
     Raises:
         EvaluationError: they differ.
@@ -72,9 +76,10 @@ def require_equal(stem: str, found: dict[str, Any], golden: dict[str, Any]) -> N
         raise EvaluationError(
             f"{stem} has other losses", found=sorted(found["losses"]), expected=sorted(golden["losses"])
         )
-    tolerance = 0.0 if found["machine"] == golden["machine"] else OTHER_MACHINE
+    same = found["machine"] == golden["machine"]
+    tolerance, steps = (0.0, None) if same else (OTHER_MACHINE, OTHER_STEPS)
     for name, values in found["losses"].items():
-        for step, (ours, theirs) in enumerate(zip(values, golden["losses"][name], strict=False)):
+        for step, (ours, theirs) in enumerate(zip(values[:steps], golden["losses"][name], strict=False)):
             if not abs(ours - theirs) <= tolerance * abs(theirs):
                 raise EvaluationError(
                     f"{name} of {stem} at step {step} is not the golden one",
