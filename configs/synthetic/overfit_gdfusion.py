@@ -11,3 +11,6 @@ image = dict(size=(256, 704))
 train_dataloader = dict(dataset=dict(load_adjacent=True, depth=dict(semantics=True), image=image))
 val_dataloader = dict(dataset=dict(load_adjacent=True, image=image))
 test_dataloader = val_dataloader
+# Stereo depth and four memories need more samples than ALOcc-2D-mini.
+train_cfg = dict(samples=1500, checkpoint_every=500)
+hooks = dict(warm_up=dict(cool_from=600, cool_to=1500))
