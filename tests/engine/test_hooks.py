@@ -12,6 +12,7 @@ from torch import nn
 from mmdet3d_plugin.engine.hooks import (
     DenoisingSchedule,
     FlowDenoisingSchedule,
+    FrozenStatistics,
     HistorySchedule,
     LinearWarmUp,
     RampedEma,
@@ -46,6 +47,18 @@ def test_warm_up_scales_every_group_from_its_own_rate():
     for _ in range(2):  # setting it twice does not multiply it twice
         warm_up.before_train_iter(runner, 0)
     assert [g["lr"] for g in optimiser.param_groups] == pytest.approx([0.5, 0.05])
+
+
+def test_statistics_are_frozen_from_their_start():
+    model = nn.Sequential(nn.BatchNorm2d(2), nn.Dropout(), nn.Sequential(nn.BatchNorm3d(2)))
+    runner = SimpleNamespace(model=model, train_loop=SimpleNamespace(samples_seen=9))
+    hook = FrozenStatistics(start=10)
+    for seen, frozen in ((9, False), (10, True), (11, True)):
+        runner.train_loop.samples_seen = seen
+        model.train()
+        hook.before_train_iter(runner, 0)
+        assert [module.training for module in (model[0], model[2][0])] == [not frozen] * 2
+        assert model[1].training
 
 
 def test_history_starts_after_its_start():

@@ -153,6 +153,18 @@ def test_training_starts_from_the_weights_that_the_config_names(training, tmp_pa
         assert torch.equal(first[name], second[name])
 
 
+def test_frozen_statistics_stay_what_they_were_while_weights_are_trained(training, tmp_path):
+    for name, start in (("frozen", 0), ("moving", 1000)):
+        status, text = training(
+            name, train_cfg__samples=12, hooks={"frozen": {"type": "FrozenStatistics", "start": start}}
+        )
+        assert status == [0], text
+    frozen, moving = weights(tmp_path / "frozen"), weights(tmp_path / "moving")
+    assert not frozen["network.encode.1.running_mean"].any()
+    assert moving["network.encode.1.running_mean"].any()
+    assert (frozen["network.encode.1.weight"] != 1).any()
+
+
 def test_mixed_precision_trains(training, tmp_path):
     status, text = training("half", amp=True)
     assert status == [0], text

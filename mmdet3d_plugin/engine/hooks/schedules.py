@@ -6,6 +6,7 @@ import math
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch import nn
 
 from ...errors import ConfigError
 from ...registry import HOOKS
@@ -70,6 +71,29 @@ class WarmUpCoolDown(LinearWarmUp):
         fallen = (samples_seen - self.cool_from) / (self.cool_to - self.cool_from)
         fallen = min(max(fallen, 0.0), 1.0)
         return super().factor(samples_seen) * (1.0 - (1.0 - self.end_factor) * fallen)
+
+
+@HOOKS.register_module()
+class FrozenStatistics(Hook):
+    """Batch normalisation uses its running statistics, as in evaluation, instead of those of the batch.
+
+    In batches of one sample a network can learn to lean on the statistics of that sample, which evaluation does not
+    have: a model that knows its training samples then fails on the very same ones.
+
+    Args:
+        start: from so many training samples on; what is learned until then gives the statistics.
+    """
+
+    def __init__(self, start: int):
+        self.start = start
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
+        """Switch the normalisation of the step to come; the loop has set all modules to training."""
+        if runner.train_loop.samples_seen < self.start:
+            return
+        for module in unwrapped(runner.model).modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
 
 
 @HOOKS.register_module()
