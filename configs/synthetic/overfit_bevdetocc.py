@@ -9,4 +9,10 @@ image = dict(size=(256, 704))
 train_dataloader = dict(dataset=dict(load_adjacent=True, image=image))
 val_dataloader = dict(dataset=dict(load_adjacent=True, image=image))
 test_dataloader = val_dataloader
-hooks = dict(denoising=None)
+train_cfg = dict(samples=1200)
+hooks = dict(
+    warm_up=dict(cool_from=500, cool_to=1200),
+    denoising=None,
+    # Statistics of single frames tell frames apart: without this it knows them in training, not in evaluation.
+    frozen_statistics=dict(type="FrozenStatistics", start=300),
+)
