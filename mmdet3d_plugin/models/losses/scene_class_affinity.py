@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from ...registry import MODELS
 from ...structures import ClassChannels, OccOutput, OccTargets, label_space
+from .lovasz import labelled_voxels
 
 _EPSILON = 1e-5
 
@@ -52,10 +53,10 @@ class SceneClassAffinity(nn.Module):
 
     def forward(self, output: OccOutput, targets: OccTargets) -> dict[str, Tensor]:
         """`loss_affinity` of logits [B, K, Z, Y, X] and labels [B, Z, Y, X]; 0 where nothing but free is labelled."""
-        labels = self.channels.from_labels(targets.occupancy).flatten()
-        kept = (labels != self.channels.space.ignore).nonzero().squeeze(1)
-        logits = output.prediction.logits.float().transpose(0, 1).flatten(1)
-        probability, classes = logits.index_select(1, kept).softmax(dim=0), labels[kept]
+        labels = self.channels.from_labels(targets.occupancy)
+        probability, classes = labelled_voxels(
+            output.prediction.logits, labels, self.channels.space.ignore, count=labels.numel()
+        )
         present = classes.unique()
         present = present[present != self.channels.free]
         one_hot = (classes == present[:, None]).to(probability)
